@@ -1,0 +1,50 @@
+/**
+ * What crosses between an actor's thread and its daemon: two unions and nothing else. Frames are tuples (1.9 times
+ * cheaper to clone than objects) and travel in arrays, one array a tick (DESIGN rule 12).
+ */
+import type { WireError } from '../kernel/errors.ts';
+
+/** Where a user's class is found: a thread imports it, it never travels as a closure. */
+export interface ClassLocation {
+  /** `file:` URL or package name that `import()` takes. */
+  readonly module: string;
+  readonly exportName: string;
+}
+
+/** What a thread needs to host one actor. Sent once, with the port. */
+export interface ActorSpec {
+  readonly actorId: string;
+  readonly location: ClassLocation;
+  /** Encoded constructor arguments. */
+  readonly args: readonly unknown[];
+  /** Absent: 1 for a serial class, 1000 for an async one (ray-compatibility 1.4). */
+  readonly maxConcurrency?: number;
+  /** Where everything that the actor prints goes, appended (W-12). */
+  readonly logPath: string;
+  /** How many times this actor was started before. */
+  readonly restarts: number;
+  /** `armedFailPoint()` of the daemon. */
+  readonly failPoint: string;
+}
+
+/** daemon → thread */
+export type ToActor =
+  | readonly [kind: 'call', callId: number, method: string, args: readonly unknown[]]
+  | readonly [kind: 'cancel', callId: number]
+  | readonly [kind: 'answer', askId: number, value: unknown, error: WireError | undefined]
+  /** Finish what was taken, then end. */
+  | readonly [kind: 'terminate'];
+
+/** thread → daemon */
+export type FromActor =
+  /** The constructor returned; what the class looks like. */
+  | readonly [kind: 'ready', methods: readonly string[], isAsync: boolean]
+  | readonly [kind: 'constructor-failed', error: WireError]
+  | readonly [kind: 'started', callId: number]
+  | readonly [kind: 'done', callId: number, value: unknown]
+  | readonly [kind: 'failed', callId: number, error: WireError]
+  | readonly [kind: 'cancelled', callId: number]
+  /** The actor asks its daemon for something: a lock, an upload, SQL. */
+  | readonly [kind: 'ask', askId: number, service: string, payload: unknown]
+  /** The thread's loop is alive; sent at an interval. */
+  | readonly [kind: 'beat'];

@@ -1,0 +1,124 @@
+/**
+ * The interface of a framework: what an actor runs for a task. Built-in ones stand beside this file.
+ *
+ * One instance lives as long as its actor and may keep state between tasks (W-02). It sees the world through `TaskContext`
+ * only: no store client, no locks (DESIGN rule 1).
+ */
+import type { Task } from '../dataset/task.ts';
+import type { SetupResult } from '../reference/model.ts';
+
+/** How a submitted SQL ended, in the order in which it is decided (§3A). */
+export type SubmissionStatus =
+  | 'never_submitted'
+  | 'json_error'
+  | 'translation_error'
+  | 'dry_run_error'
+  | 'infrastructure_error'
+  | 'passed_phase2'
+  | 'passed_phase1'
+  | 'sql_runtime_error'
+  | 'wrong_result';
+
+/** Token counts and cost of a task; zero for frameworks without a model. */
+export interface Usage {
+  prompt_tokens: number;
+  completion_tokens: number;
+  reasoning_tokens: number;
+  cache_read_tokens: number;
+  cache_write_tokens: number;
+  n_calls: number;
+  cost_usd: number;
+  agent_cost_usd: number;
+  user_sim_cost_usd: number;
+  partial: boolean;
+  breakdown: Record<string, unknown>[];
+}
+
+/** What an attempt leaves behind: `rows/<iid>/attempt-<n>.json` (§3A, W-09). Every key above `usage` is always there. */
+export interface TaskRow {
+  task_id: string;
+  instance_id: string;
+  database: string;
+  phase1_passed: boolean;
+  phase2_passed: boolean;
+  total_reward: number;
+  submitted_sql: string | null;
+  submitted_query: string | null;
+  ground_truth_sql: string | null;
+  error: string | null;
+  submission_status: SubmissionStatus;
+  phase1_observation: string | null;
+  phase2_observation: string | null;
+  predicted_result_json: string | null;
+  gold_result_json: string | null;
+  n_agent_turns: number | null;
+  duration_s: number;
+  started_at: number;
+  user_query: string | null;
+  usage?: Usage;
+  tool_call_stats?: Record<string, unknown>;
+  trajectory?: unknown[];
+  deleted_kb_ids?: number[];
+  variant_storage_path?: string | null;
+  /** Ours: why no framework wrote this row (`actor-lost` …). A real row of the same id wins over it (DESIGN rule 2). */
+  synthetic?: { reason: string; cause: string };
+  [field: string]: unknown;
+}
+
+/** What SQL came to. Errors of the SQL itself are values; the executor was killed at its deadline when `timedOut`. */
+export type SqlOutcome =
+  | {
+      readonly kind: 'rows';
+      readonly columns: readonly { name: string; type: string }[];
+      readonly rows: readonly unknown[][];
+      /** More rows than `maxRows` were there. */
+      readonly isTruncated: boolean;
+    }
+  | { readonly kind: 'error'; readonly message: string; readonly isTimeout: boolean };
+
+/** SQL on a task's private copy of its database, run in a process that is SIGKILLed at its deadline (DESIGN rule 8). */
+export interface SqlSession {
+  /** Runs one or more statements; the rows are those of the last one that gives any. At most 10,000 rows by default. */
+  run(sql: string, options?: { maxRows?: number; timeoutMs?: number; readOnly?: boolean }): Promise<SqlOutcome>;
+  /** Puts the database back to its pristine state (§3C reset). */
+  reset(): Promise<void>;
+}
+
+export interface TaskContext {
+  readonly runId: string;
+  readonly attempt: number;
+  /** Private to this attempt, shipped as the debug bundle (U-01), then removed. */
+  readonly scratchDir: string;
+  /** Ends the attempt: the run is being stopped. */
+  readonly signal: AbortSignal;
+  /** A line for the task's log; `console` and child processes are captured too (W-12). */
+  log(line: string): void;
+  sql(): Promise<SqlSession>;
+  /** The reference of the task's database, built first if it is missing (R-04 … R-09). Never to be written to (T-04). */
+  reference(): Promise<ReferenceView>;
+}
+
+export interface ReferenceView {
+  readonly dir: string;
+  readonly fingerprint: string;
+  readonly results: readonly SetupResult[];
+  /** Whether this call built it. */
+  readonly wasBuilt: boolean;
+}
+
+export interface Framework {
+  runTask(task: Task, context: TaskContext): Promise<TaskRow>;
+  close?(): Promise<void>;
+}
+
+/** Settings of a run that frameworks see. */
+export interface FrameworkSettings {
+  readonly framework: string;
+  readonly queryMode: 'raw' | 'slayer';
+  readonly mode: 'a-interact' | 'c-interact' | 'oracle';
+  readonly slayerSetup: 'pre-encoded' | 'on-the-fly';
+  readonly encoder: string;
+  readonly sqlTimeoutMs: number;
+}
+
+export type FrameworkFactory = (settings: FrameworkSettings) => Promise<Framework> | Framework;

@@ -1,0 +1,29 @@
+/**
+ * The kinds of test, each with its own folder, budget and worker settings. `npm test` runs all of them; a suite that
+ * needs something the machine lacks (the real dataset, the real SLayer) skips itself and prints one line that says why.
+ */
+import { defineConfig } from 'vitest/config';
+
+const kind = (name: string, testTimeoutMs: number, extra: object = {}) => ({
+  test: {
+    name,
+    include: [`tests/${name}/**/*.test.ts`],
+    testTimeout: testTimeoutMs,
+    hookTimeout: testTimeoutMs,
+    ...extra,
+  },
+});
+
+export default defineConfig({
+  test: {
+    maxWorkers: 2,
+    projects: [
+      kind('unit', 10_000),
+      kind('contract', 20_000),
+      kind('threads', 20_000),
+      kind('process', 60_000),
+      kind('crash', 120_000),
+      kind('slayer', 180_000),
+    ],
+  },
+});
