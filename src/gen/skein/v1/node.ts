@@ -131,7 +131,6 @@ export interface HeadOrder {
     | { $case: "welcome"; value: Welcome }
     | { $case: "openRun"; value: OpenRun }
     | { $case: "batch"; value: Batch }
-    | { $case: "revoke"; value: Revoke }
     | { $case: "drain"; value: Drain }
     | { $case: "closeRun"; value: CloseRun }
     | undefined;
@@ -169,12 +168,6 @@ export interface Batch {
 export interface TaskRef {
   instanceId: string;
   attempt: number;
-}
-
-/** Give back what was not started yet; each comes back as TaskEnded with OUTCOME_RETURNED. */
-export interface Revoke {
-  runId: string;
-  instanceIds: string[];
 }
 
 export interface TaskStarted {
@@ -629,14 +622,11 @@ export const HeadOrder: MessageFns<HeadOrder> = {
       case "batch":
         Batch.encode(message.order.value, writer.uint32(26).fork()).join();
         break;
-      case "revoke":
-        Revoke.encode(message.order.value, writer.uint32(34).fork()).join();
-        break;
       case "drain":
-        Drain.encode(message.order.value, writer.uint32(42).fork()).join();
+        Drain.encode(message.order.value, writer.uint32(34).fork()).join();
         break;
       case "closeRun":
-        CloseRun.encode(message.order.value, writer.uint32(50).fork()).join();
+        CloseRun.encode(message.order.value, writer.uint32(42).fork()).join();
         break;
     }
     return writer;
@@ -684,19 +674,11 @@ export const HeadOrder: MessageFns<HeadOrder> = {
               break;
             }
 
-            message.order = { $case: "revoke", value: Revoke.decode(reader, reader.uint32()) };
+            message.order = { $case: "drain", value: Drain.decode(reader, reader.uint32()) };
             continue;
           }
           case 5: {
             if (tag !== 42) {
-              break;
-            }
-
-            message.order = { $case: "drain", value: Drain.decode(reader, reader.uint32()) };
-            continue;
-          }
-          case 6: {
-            if (tag !== 50) {
               break;
             }
 
@@ -725,8 +707,6 @@ export const HeadOrder: MessageFns<HeadOrder> = {
         ? { $case: "openRun", value: OpenRun.fromJSON(object.open_run) }
         : isSet(object.batch)
         ? { $case: "batch", value: Batch.fromJSON(object.batch) }
-        : isSet(object.revoke)
-        ? { $case: "revoke", value: Revoke.fromJSON(object.revoke) }
         : isSet(object.drain)
         ? { $case: "drain", value: Drain.fromJSON(object.drain) }
         : isSet(object.closeRun)
@@ -745,8 +725,6 @@ export const HeadOrder: MessageFns<HeadOrder> = {
       obj.openRun = OpenRun.toJSON(message.order.value);
     } else if (message.order?.$case === "batch") {
       obj.batch = Batch.toJSON(message.order.value);
-    } else if (message.order?.$case === "revoke") {
-      obj.revoke = Revoke.toJSON(message.order.value);
     } else if (message.order?.$case === "drain") {
       obj.drain = Drain.toJSON(message.order.value);
     } else if (message.order?.$case === "closeRun") {
@@ -776,12 +754,6 @@ export const HeadOrder: MessageFns<HeadOrder> = {
       case "batch": {
         if (object.order?.value !== undefined && object.order?.value !== null) {
           message.order = { $case: "batch", value: Batch.fromPartial(object.order.value) };
-        }
-        break;
-      }
-      case "revoke": {
-        if (object.order?.value !== undefined && object.order?.value !== null) {
-          message.order = { $case: "revoke", value: Revoke.fromPartial(object.order.value) };
         }
         break;
       }
@@ -1326,99 +1298,6 @@ export const TaskRef: MessageFns<TaskRef> = {
     const message = createBaseTaskRef();
     message.instanceId = object.instanceId ?? "";
     message.attempt = object.attempt ?? 0;
-    return message;
-  },
-};
-
-function createBaseRevoke(): Revoke {
-  return { runId: "", instanceIds: [] };
-}
-
-export const Revoke: MessageFns<Revoke> = {
-  encode(message: Revoke, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.runId !== "") {
-      writer.uint32(10).string(message.runId);
-    }
-    for (const v of message.instanceIds) {
-      writer.uint32(18).string(v!);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): Revoke {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseRevoke();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.runId = reader.string();
-            continue;
-          }
-          case 2: {
-            if (tag !== 18) {
-              break;
-            }
-
-            message.instanceIds.push(reader.string());
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-
-  fromJSON(object: any): Revoke {
-    return {
-      runId: isSet(object.runId)
-        ? globalThis.String(object.runId)
-        : isSet(object.run_id)
-        ? globalThis.String(object.run_id)
-        : "",
-      instanceIds: globalThis.Array.isArray(object?.instanceIds)
-        ? object.instanceIds.map((e: any) => globalThis.String(e))
-        : globalThis.Array.isArray(object?.instance_ids)
-        ? object.instance_ids.map((e: any) => globalThis.String(e))
-        : [],
-    };
-  },
-
-  toJSON(message: Revoke): unknown {
-    const obj: any = {};
-    if (message.runId !== "") {
-      obj.runId = message.runId;
-    }
-    if (message.instanceIds?.length) {
-      obj.instanceIds = message.instanceIds;
-    }
-    return obj;
-  },
-
-  create(base?: DeepPartial<Revoke>): Revoke {
-    return Revoke.fromPartial(base ?? {});
-  },
-  fromPartial(object: DeepPartial<Revoke>): Revoke {
-    const message = createBaseRevoke();
-    message.runId = object.runId ?? "";
-    message.instanceIds = object.instanceIds?.map((e) => e) || [];
     return message;
   },
 };

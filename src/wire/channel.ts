@@ -1,0 +1,34 @@
+/**
+ * The settings of every gRPC channel and server of Skein, typed so that a misspelt key cannot be ignored in silence
+ * (grpc-js takes any string), and the token that calls carry.
+ */
+import { Metadata, type ChannelOptions } from '@grpc/grpc-js';
+
+/** The largest message that either side takes. Batches stay far below it; big things go through the store. */
+export const MAX_MESSAGE_BYTES = 8 * 1024 * 1024;
+
+/** Both sides ask for signs of life, so a peer that was frozen or cut off is noticed within `time + timeout`. */
+export const CHANNEL_OPTIONS = {
+  'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
+  'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
+  'grpc.keepalive_time_ms': 5_000,
+  'grpc.keepalive_timeout_ms': 3_000,
+  'grpc.keepalive_permit_without_calls': 1,
+  'grpc.max_reconnect_backoff_ms': 5_000,
+  // A proxy in the environment would divert even loopback calls.
+  'grpc.enable_http_proxy': 0,
+} satisfies Partial<ChannelOptions>;
+
+const TOKEN_KEY = 'authorization';
+
+/** Metadata that presents `token`. */
+export function tokenMetadata(token: string): Metadata {
+  const metadata = new Metadata();
+  metadata.set(TOKEN_KEY, `Bearer ${token}`);
+  return metadata;
+}
+
+/** The token that a call presented, empty if none. */
+export function presentedToken(metadata: Metadata): string {
+  return String(metadata.get(TOKEN_KEY)[0] ?? '').replace(/^Bearer /, '');
+}

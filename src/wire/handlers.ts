@@ -1,0 +1,83 @@
+/**
+ * Handlers as plain async functions. grpc-js kills the process when an async handler rejects and knows nothing of
+ * tokens: every handler of Skein goes through here.
+ */
+import { createHash, timingSafeEqual } from 'node:crypto';
+
+import type {
+  handleBidiStreamingCall,
+  handleServerStreamingCall,
+  handleUnaryCall,
+  Metadata,
+  ServerDuplexStream,
+  ServerWritableStream,
+} from '@grpc/grpc-js';
+
+import { SkeinError } from '../kernel/errors.ts';
+import { presentedToken } from './channel.ts';
+import { toServiceError } from './status.ts';
+
+/** Lets a call through or throws UNAUTHENTICATED. */
+export type Guard = (metadata: Metadata) => void;
+
+/** A guard that asks for `token`, compared in constant time. */
+export function tokenGuard(token: string): Guard {
+  const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
+  const expected = digest(token);
+  return (metadata) => {
+    if (timingSafeEqual(digest(presentedToken(metadata)), expected)) return;
+    throw new SkeinError(
+      'UNAUTHENTICATED',
+      'this head wants a token: give --token-file, SKEIN_TOKEN_FILE or SKEIN_TOKEN',
+    );
+  };
+}
+
+export function unary<Request, Response>(
+  guard: Guard,
+  handler: (request: Request) => Promise<Response> | Response,
+): handleUnaryCall<Request, Response> {
+  return (call, callback) => {
+    void (async () => {
+      guard(call.metadata);
+      return handler(call.request);
+    })().then(
+      (response) => callback(null, response),
+      (error: unknown) => callback(toServiceError(error)),
+    );
+  };
+}
+
+/** A handler that writes until it returns; a client that goes away aborts `signal`. */
+export function serverStream<Request, Response>(
+  guard: Guard,
+  handler: (request: Request, stream: ServerWritableStream<Request, Response>, signal: AbortSignal) => Promise<void>,
+): handleServerStreamingCall<Request, Response> {
+  return (stream) => {
+    const gone = new AbortController();
+    stream.once('cancelled', () => gone.abort());
+    stream.once('error', () => gone.abort());
+    void (async () => {
+      guard(stream.metadata);
+      await handler(stream.request, stream, gone.signal);
+    })().then(
+      () => stream.end(),
+      (error: unknown) => stream.destroy(Object.assign(new Error('call failed'), toServiceError(error))),
+    );
+  };
+}
+
+/** A handler that takes over a duplex stream. */
+export function duplex<Request, Response>(
+  guard: Guard,
+  handler: (stream: ServerDuplexStream<Request, Response>) => void,
+): handleBidiStreamingCall<Request, Response> {
+  return (stream) => {
+    try {
+      guard(stream.metadata);
+      handler(stream);
+    } catch (error) {
+      stream.destroy(Object.assign(new Error('call failed'), toServiceError(error)));
+    }
+  };
+}
