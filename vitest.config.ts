@@ -17,6 +17,7 @@ const kind = (name: string, testTimeoutMs: number, extra: object = {}) => ({
 export default defineConfig({
   test: {
     maxWorkers: 2,
+    reporters: ['default', './tests/helpers/budget-reporter.ts'],
     projects: [
       kind('unit', 10_000),
       kind('contract', 20_000),
