@@ -70,15 +70,25 @@ export type SqlOutcome =
   | {
       readonly kind: 'rows';
       readonly columns: readonly { name: string; type: string }[];
+      /** Integers beyond 2^53 are bigint, BLOBs Uint8Array: neither is JSON as it stands. */
       readonly rows: readonly unknown[][];
       /** More rows than `maxRows` were there. */
       readonly isTruncated: boolean;
     }
-  | { readonly kind: 'error'; readonly message: string; readonly isTimeout: boolean };
+  | {
+      readonly kind: 'error';
+      readonly message: string;
+      readonly isTimeout: boolean;
+      /** The executor ended by itself (out of memory, killed from outside): not the SQL's fault. */
+      readonly isExecutorLost?: boolean;
+    };
 
 /** SQL on a task's private copy of its database, run in a process that is SIGKILLed at its deadline (DESIGN rule 8). */
 export interface SqlSession {
-  /** Runs one or more statements; the rows are those of the last one that gives any. At most 10,000 rows by default. */
+  /**
+   * Runs one or more statements; the rows are those of the last one that has a result, be it empty. At most 10,000 rows by
+   * default, within `sqlTimeoutMs` of the run by default.
+   */
   run(sql: string, options?: { maxRows?: number; timeoutMs?: number; readOnly?: boolean }): Promise<SqlOutcome>;
   /** Puts the database back to its pristine state (§3C reset). */
   reset(): Promise<void>;
