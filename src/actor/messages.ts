@@ -14,11 +14,17 @@ export interface ClassLocation {
 /** What a thread needs to host one actor. Sent once, with the port. */
 export interface ActorSpec {
   readonly actorId: string;
+  /** As its caller knows it: for texts. */
+  readonly className: string;
   readonly location: ClassLocation;
   /** Encoded constructor arguments. */
   readonly args: readonly unknown[];
   /** Absent: 1 for a serial class, 1000 for an async one (ray-compatibility 1.4). */
   readonly maxConcurrency?: number;
+  /** A class whose `async` was compiled away says so. */
+  readonly isAsync?: boolean;
+  /** How often the thread sends `beat`; 0 = never. */
+  readonly beatMs: number;
   /** Where everything that the actor prints goes, appended (W-12). */
   readonly logPath: string;
   /** How many times this actor was started before. */
@@ -37,6 +43,10 @@ export type ToActor =
 
 /** thread → daemon */
 export type FromActor =
+  /** The entry runs; user code comes next. Anything before this is the pool's own start. */
+  | readonly [kind: 'hello']
+  /** The module, its export or the class in it is not what the spec says. */
+  | readonly [kind: 'load-failed', error: WireError]
   /** The constructor returned; what the class looks like. */
   | readonly [kind: 'ready', methods: readonly string[], isAsync: boolean]
   | readonly [kind: 'constructor-failed', error: WireError]
@@ -47,4 +57,10 @@ export type FromActor =
   /** The actor asks its daemon for something: a lock, an upload, SQL. */
   | readonly [kind: 'ask', askId: number, service: string, payload: unknown]
   /** The thread's loop is alive; sent at an interval. */
-  | readonly [kind: 'beat'];
+  | readonly [kind: 'beat']
+  /** What the actor prints now goes there: the end of it is a death's last lines. */
+  | readonly [kind: 'logs-to', path: string]
+  /** A throw that no call can answer for, late or unhandled: the thread ends with it. */
+  | readonly [kind: 'crashed', error: WireError]
+  /** The thread ends because it was asked to: `terminate`, or the actor itself by `exitActor()`. */
+  | readonly [kind: 'leaving'];

@@ -7,15 +7,24 @@ import type { ClassLocation } from '../actor/messages.ts';
 
 /** Why an actor ended. The first word of every death's text, and what a restart policy looks at. */
 export type DeathReason =
+  /** Its constructor threw, or an argument of it failed. */
   | 'CTOR_ERROR'
+  /** By `kill`. */
   | 'KILLED'
+  /** It was asked to end: `terminate`, `exitActor()`. Never restarted. */
   | 'EXITED'
+  /** It ended by itself: `process.exit`, a throw that no call answers for. */
   | 'CRASH'
+  /** Its heap was full. */
   | 'OOM'
+  /** Its loop stood still for `unresponsiveMs`. */
   | 'UNRESPONSIVE'
   | 'OWNER_DIED'
   | 'NODE_DIED'
-  | 'LOAD_FAILED';
+  /** Its module, export or thread could not be loaded. */
+  | 'LOAD_FAILED'
+  /** The node holds as many actors as it may. */
+  | 'UNSCHEDULABLE';
 
 /** An actor's death certificate. */
 export interface ActorDeath {
@@ -35,6 +44,10 @@ export interface InstanceRequest {
   readonly location: ClassLocation;
   readonly args: readonly unknown[];
   readonly maxConcurrency?: number;
+  /** A class whose `async` was compiled away says so. */
+  readonly isAsync?: boolean;
+  /** Where everything that it prints goes, appended; absent: a file of its own in the runtime's log folder. */
+  readonly logPath?: string;
   readonly restarts: number;
   /** Environment of the thread; absent: a copy of the daemon's without its secrets. */
   readonly env?: Readonly<Record<string, string>>;
@@ -54,6 +67,11 @@ export interface InstanceEvents {
   done(callId: number, value: unknown): void;
   failed(callId: number, error: WireError): void;
   cancelled(callId: number): void;
+  /**
+   * At most once, before `ended`: it is being killed and answers nothing any more. The thread may live on for as long as
+   * native code holds it, so nobody may take its place (lock, name, restart) before `ended`.
+   */
+  doomed(death: ActorDeath): void;
   /** Exactly once, last, and after the thread really is gone. */
   ended(death: ActorDeath): void;
 }

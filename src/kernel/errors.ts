@@ -77,6 +77,8 @@ export function systemCode(thrown: unknown): string | undefined {
 export interface WireError {
   readonly name: string;
   readonly message: string;
+  /** The class of a user's error, where `name` does not say it. */
+  readonly className?: string;
   readonly code?: string;
   readonly stack?: string;
   readonly fields?: Readonly<Record<string, string | number>>;
@@ -89,9 +91,11 @@ const MAX_CAUSES = 8;
 export function errorToWire(thrown: unknown, depth = 0): WireError {
   const error = asError(thrown);
   const code = error instanceof SkeinError ? error.code : systemCode(error);
+  const className = (error.constructor as { name?: string } | undefined)?.name ?? error.name;
   return {
     name: error.name,
     message: error.message,
+    ...(className !== error.name && { className }),
     ...(code !== undefined && { code }),
     ...(error.stack !== undefined && { stack: error.stack }),
     ...(error instanceof SkeinError && { fields: error.fields }),
@@ -118,7 +122,7 @@ export function errorFromWire(wire: WireError): Error {
 /** One line for a person: the message and the messages of its causes that add something. */
 export function describeError(thrown: unknown): string {
   const parts: string[] = [];
-  for (let error: unknown = thrown; error !== undefined && parts.length < MAX_CAUSES; ) {
+  for (let error: unknown = thrown; error !== undefined && parts.length < MAX_CAUSES;) {
     const { message, cause } = asError(error);
     const text = message.split('\n', 1)[0] ?? '';
     if (!parts.some((part) => part.includes(text))) parts.push(text);
