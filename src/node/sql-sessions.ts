@@ -54,7 +54,7 @@ export class SqlSessions implements AsyncDisposable {
 
   /**
    * Opens a session that ends at the latest when `death` aborts.
-   * @throws SkeinError NOT_FOUND | CORRUPT (the database) | UNAVAILABLE (no process) | CANCELLED
+   * @throws SkeinError INVALID_INPUT | CORRUPT (the database) | UNAVAILABLE (no process) | CANCELLED
    */
   async open({ databasePath, scratchDir }: SqlOpenRequest, death: AbortSignal): Promise<SqlOpened> {
     if (this.#isStopped || death.aborted)
