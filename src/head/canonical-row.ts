@@ -8,40 +8,27 @@
  * C2 an unreadable row is a value with its reason, never an exception. C3 no more is read than the choice needs.
  */
 import { asError, isSkeinError, SkeinError } from '../kernel/errors.ts';
-import { isName } from '../kernel/ids.ts';
 import { parseJson } from '../kernel/json.ts';
+import { compareRowNames, parseRowName, rowsPrefix, type RowName } from '../store/layout.ts';
 
-export interface RowFile {
-  readonly instanceId: string;
-  readonly attempt: number;
-  readonly kind: 'row' | 'late' | 'dup';
-  /** The k of `dup-<k>`, else 0. */
-  readonly copy: number;
-  /** Below `rows/`: `<iid>/attempt-<n>.json`. */
-  readonly path: string;
-}
+/** A row object: what its name tells, and its path below the run's `rows/`: `<iid>/attempt-<n>.json`. */
+export type RowFile = RowName & { readonly path: string };
 
-const ROW_PATH = /^([^/]+)\/attempt-([1-9]\d{0,8})(?:\.(late)|\.dup-([1-9]\d{0,8}))?\.json$/;
-
-/** What a path below `rows/` names, undefined if it is no row. */
-export function parseRowPath(path: string): RowFile | undefined {
-  const [, instanceId = '', attempt, late, copy] = ROW_PATH.exec(path) ?? [];
-  if (!isName(instanceId)) return undefined;
-  const kind = late ? 'late' : copy ? 'dup' : 'row';
-  return { instanceId, attempt: Number(attempt), kind, copy: Number(copy ?? 0), path };
-}
-
-/** The row files of each id, from paths below `rows/`. */
+/** The row files of each id, from paths below `rows/`; what is no row is ignored. */
 export function groupRowPaths(paths: Iterable<string>): Map<string, RowFile[]> {
   const files = new Map<string, RowFile[]>();
-  for (const path of paths) {
-    const file = parseRowPath(path);
-    if (!file) continue;
-    const known = files.get(file.instanceId);
-    if (known) known.push(file);
-    else files.set(file.instanceId, [file]);
-  }
+  for (const path of paths) addRowPath(files, path);
   return files;
+}
+
+/** Adds `path` to what `groupRowPaths` made; for names that come page by page. */
+export function addRowPath(files: Map<string, RowFile[]>, path: string): void {
+  // The run's id is not the path's: any will do for the parser.
+  const row = parseRowName(`${rowsPrefix('r')}${path}`);
+  if (!row) return;
+  const known = files.get(row.instanceId);
+  if (known) known.push({ ...row, path });
+  else files.set(row.instanceId, [{ ...row, path }]);
 }
 
 /** The attempts of one id, ascending, each once. */
@@ -91,7 +78,7 @@ export async function canonicalRow(
   const facts = (attempt: number): RowFacts => ({
     attempt,
     attempts,
-    duplicates: files.filter(({ kind }) => kind === 'dup').length,
+    duplicates: files.filter(({ kind }) => kind === 'duplicate').length,
     problems,
   });
   const found = (row: StoredRow, attempt: number): CanonicalRow => ({
@@ -145,8 +132,8 @@ async function rowOfAttempt(
   read: (file: RowFile) => Promise<Uint8Array | undefined>,
   problems: RowProblem[],
 ): Promise<StoredRow | undefined> {
-  const rank = { late: 0, row: 1, dup: 2 };
-  for (const file of files.toSorted((a, b) => rank[a.kind] - rank[b.kind] || a.copy - b.copy)) {
+  const rank = { late: 0, row: 1, duplicate: 2 };
+  for (const file of files.toSorted((a, b) => rank[a.kind] - rank[b.kind] || compareRowNames(a, b))) {
     try {
       const bytes = await read(file);
       if (bytes) return parseRow(file, bytes);

@@ -1,0 +1,179 @@
+/**
+ * `runs/<id>/manifest.json`: what a run is, written once and never changed; every later command starts from it (L-16).
+ *
+ * Reading is tolerant: a field that an older writer did not know has its default, a field that this version does not
+ * know is kept. Never in here: secrets (W-13), progress (`status.ts`).
+ *
+ * Invariants: M1 the manifest is created, never replaced, so two submits of one id agree on one run. M2 ids in it are
+ * legal names before anybody makes a path of them (P-44).
+ */
+import { z } from 'zod';
+
+import { isSkeinError, SkeinError } from '../kernel/errors.ts';
+import { isName } from '../kernel/ids.ts';
+import { canonicalJson, jsonBytes, parseJson } from '../kernel/json.ts';
+import { createOrConfirm } from '../store/create-or-confirm.ts';
+import { manifestName } from '../store/layout.ts';
+import type { ObjectStore } from '../store/port.ts';
+
+const name = z.string().refine(isName, 'is no legal name');
+
+/** What is needed to start the run's machines again (L-08); for one machine only the counts mean something. */
+const renderInputs = z.looseObject({
+  workers: z.number().int().default(1),
+  /** `--actors` of the embedded node. */
+  actors_per_worker: z.number().int().default(1),
+  worker_type: z.string().nullable().default(null),
+  zone: z.string().nullable().default(null),
+  worker_sa: z.string().nullable().default(null),
+  max_runtime_hours: z.number().default(8),
+  image_uri: z.string().nullable().default(null),
+  project: z.string().nullable().default(null),
+  region: z.string().nullable().default(null),
+});
+
+/** Names and defaults of `submit`'s flags in the seed (L-02), then ours. */
+export const manifestSchema = z.looseObject({
+  run_id: z.string(),
+  framework: z.string().default('encode'),
+  mode: z.enum(['a-interact', 'c-interact', 'oracle']).default('a-interact'),
+  query_mode: z.enum(['raw', 'slayer']).default('slayer'),
+  agent_model: z.string().default(''),
+  user_sim_model: z.string().default(''),
+  /** In the user's order; what is handed out is sorted by (database, id) (L-15). */
+  instance_ids: z.array(name).nonempty(),
+  patience: z.number().int().default(3),
+  strict: z.boolean().default(false),
+  use_audited_gold_sql: z.boolean().default(false),
+  max_depth: z.number().int().default(3),
+  prompt_cache: z.boolean().default(true),
+  slayer_setup: z.enum(['pre-encoded', 'on-the-fly']).default('on-the-fly'),
+  slayer_storage_root: z.string().default(''),
+  render_inputs: renderInputs.prefault({}),
+  /** Absolute paths on the submitting machine. */
+  dataset_dir: z.string().default(''),
+  cache_root: z.string().default(''),
+  reference_root: z.string().default(''),
+  encoder: z.string().default('rules'),
+  sql_timeout_ms: z.number().default(30_000),
+  grace_ms: z.number().default(10_000),
+  /** 0 = never. */
+  actor_block_timeout_ms: z.number().default(60_000),
+  /** The database of each id; read it with `databaseOf`. */
+  databases: z.record(name, name).default({}),
+  created_at_ms: z.number().default(0),
+  skein_version: z.string().default(''),
+  /** Fingerprint per database of the references that went up as the OPTIONAL seed (S-06). */
+  seed: z.record(name, z.string()).default({}),
+});
+
+export type Manifest = z.infer<typeof manifestSchema>;
+/** A manifest as a writer gives it: fields with a default may be left out. */
+export type ManifestInput = z.input<typeof manifestSchema>;
+
+/** `input` with its defaults filled in. @throws SkeinError INVALID_INPUT naming the field */
+export function makeManifest(input: ManifestInput): Manifest {
+  return checked('manifest', input, 'INVALID_INPUT');
+}
+
+/** The database of an id, `''` where the manifest does not say. */
+export function databaseOf(manifest: Manifest, instanceId: string): string {
+  return Object.hasOwn(manifest.databases, instanceId) ? (manifest.databases[instanceId] ?? '') : '';
+}
+
+/** How many tasks may run at once. */
+export function actorsOf({ render_inputs }: Manifest): number {
+  return render_inputs.workers * render_inputs.actors_per_worker;
+}
+
+/** @throws SkeinError CORRUPT naming `where` and the field */
+export function parseManifest(where: string, bytes: Uint8Array | string): Manifest {
+  return checked(where, parseJson(where, bytes), 'CORRUPT');
+}
+
+/** @throws SkeinError NOT_FOUND when there is no such run, CORRUPT when its manifest cannot be read */
+export async function readManifest(store: ObjectStore, runId: string): Promise<Manifest> {
+  const object = manifestName(runId);
+  const stored = await store.read(object);
+  if (!stored) {
+    throw new SkeinError('NOT_FOUND', `run ${runId}: no such run in ${store.url} (skein list shows those there are)`, {
+      fields: { run: runId },
+    });
+  }
+  const manifest = parseManifest(object, stored.bytes);
+  if (manifest.run_id === runId) return manifest;
+  throw new SkeinError('CORRUPT', `${object}: it is the manifest of run ${JSON.stringify(manifest.run_id)}`);
+}
+
+/** A field in which two manifests differ, both values as short JSON. */
+export interface ManifestDifference {
+  readonly field: string;
+  readonly stored: string;
+  readonly asked: string;
+}
+
+/** What a run does not depend on: when and by whom it was made, how many work on it, how long a stop may take. */
+const FREE_FIELDS: ReadonlySet<string> = new Set([
+  'created_at_ms',
+  'skein_version',
+  'seed',
+  'grace_ms',
+  'actor_block_timeout_ms',
+  'render_inputs',
+]);
+
+/** Where `asked` is another run than `stored`. The order of the ids does not matter. */
+export function manifestDifferences(stored: Manifest, asked: Manifest): ManifestDifference[] {
+  const fields = new Set([...Object.keys(stored), ...Object.keys(asked)].filter((field) => !FREE_FIELDS.has(field)));
+  return [...fields].sort().flatMap((field) => {
+    const [a, b] = [comparable(field, stored[field]), comparable(field, asked[field])];
+    return a === b ? [] : [{ field, stored: shortened(a), asked: shortened(b) }];
+  });
+}
+
+/** Whether a submit of `asked` may attach to `stored`: equal in all that decides what the rows will say. */
+export function sameManifest(stored: Manifest, asked: Manifest): boolean {
+  return manifestDifferences(stored, asked).length === 0;
+}
+
+export type ManifestOutcome =
+  | { readonly kind: 'created'; readonly manifest: Manifest }
+  /** The run is there already and is the same one: go on with what is stored. */
+  | { readonly kind: 'attached'; readonly manifest: Manifest }
+  /** The id belongs to another run. */
+  | { readonly kind: 'refused'; readonly manifest: Manifest; readonly differences: readonly ManifestDifference[] };
+
+/** Writes the run's manifest, or says what stands there. */
+export async function createManifest(store: ObjectStore, manifest: Manifest): Promise<ManifestOutcome> {
+  const object = manifestName(manifest.run_id);
+  const outcome = await createOrConfirm(store, object, jsonBytes(manifest, 2));
+  if (outcome.kind !== 'conflict') return { kind: 'created', manifest };
+  const stored = await readManifest(store, manifest.run_id);
+  const differences = manifestDifferences(stored, manifest);
+  return differences.length === 0
+    ? { kind: 'attached', manifest: stored }
+    : { kind: 'refused', manifest: stored, differences };
+}
+
+function checked(where: string, value: unknown, code: 'CORRUPT' | 'INVALID_INPUT'): Manifest {
+  const result = manifestSchema.safeParse(value);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  throw new SkeinError(code, `${where}: ${issue?.path.join('.') || 'the whole'}: ${issue?.message ?? 'unreadable'}`, {
+    cause: result.error,
+  });
+}
+
+function comparable(field: string, value: unknown): string {
+  if (value === undefined) return 'absent';
+  return canonicalJson(field === 'instance_ids' && Array.isArray(value) ? [...value].sort() : value);
+}
+
+function shortened(text: string): string {
+  return text.length <= 80 ? text : `${text.slice(0, 77)}...`;
+}
+
+/** Whether `error` says that a run's manifest is absent or unreadable: the run is then shown as such, not fatal. */
+export function isManifestError(error: unknown): boolean {
+  return isSkeinError(error, 'NOT_FOUND', 'CORRUPT');
+}
