@@ -45,7 +45,7 @@ export default async function host(task: { port: MessagePort; spec: ActorSpec })
   });
   const leave = async (): Promise<void> => {
     try {
-      const dispose = instance?.[Symbol.asyncDispose] ?? instance?.[Symbol.dispose];
+      const dispose: (() => unknown) | undefined = instance?.[Symbol.asyncDispose] ?? instance?.[Symbol.dispose];
       await dispose?.call(instance);
     } catch (error) {
       log.write(`${spec.className}: its disposer threw: ${asError(error).stack}\n`);

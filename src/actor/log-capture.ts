@@ -84,7 +84,8 @@ export class LogCapture {
       stdio: this.#childStdio(options.stdio ?? inherited),
     });
     // spawn, exec, execFile and fork all end here.
-    const prototype = childProcess.ChildProcess.prototype as unknown as { spawn(options: Options): unknown };
+    type Spawn = (this: unknown, options: Options) => unknown;
+    const prototype = childProcess.ChildProcess.prototype as unknown as { spawn: Spawn };
     const spawn = prototype.spawn;
     prototype.spawn = function (options) {
       return spawn.call(this, rewrite(options, 'pipe'));

@@ -50,6 +50,8 @@ export interface ActorOptions {
   readonly maxPendingCalls?: number;
   /** Environment of the thread; absent: the daemon's without its secrets. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Beside it, for this actor alone. */
+  readonly extraEnv?: Readonly<Record<string, string>>;
   readonly maxHeapMb?: number;
   /** Kill it when its loop stood still for so long; 0 = never. Default 60,000. */
   readonly unresponsiveMs?: number;
@@ -95,6 +97,7 @@ export class ActorHandle implements RefSource {
     this.#isAsync = options.isAsync;
     this.#retry = { maxTaskRetries: options.maxTaskRetries ?? 0, retryExceptions: options.retryExceptions ?? false };
     this.#args = this.#copyArgs('constructor', options.args ?? []);
+    // Not awaited when a call fails: a main module under its own top-level await would wait for itself.
     options.errorClasses?.then(
       (classes) => (this.#classes = classes),
       () => {},
@@ -297,8 +300,18 @@ export class ActorHandle implements RefSource {
   }
 
   #start(): void {
-    const { className, location, maxConcurrency, isAsync, env, maxHeapMb, unresponsiveMs, services, logPath } =
-      this.#options;
+    const {
+      className,
+      location,
+      maxConcurrency,
+      isAsync,
+      env,
+      extraEnv,
+      maxHeapMb,
+      unresponsiveMs,
+      services,
+      logPath,
+    } = this.#options;
     const instance = this.#runtime.start(
       {
         actorId: this.actorId,
@@ -309,6 +322,7 @@ export class ActorHandle implements RefSource {
         ...(maxConcurrency !== undefined && { maxConcurrency }),
         ...(isAsync !== undefined && { isAsync }),
         ...(env && { env }),
+        ...(extraEnv && { extraEnv }),
         ...(maxHeapMb !== undefined && { maxHeapMb }),
         ...(unresponsiveMs !== undefined && { unresponsiveMs }),
         ...(services && { services }),
@@ -348,15 +362,6 @@ export class ActorHandle implements RefSource {
   #onFailed(callId: number, wire: WireError): void {
     const call = this.#sent.get(callId);
     if (call === undefined) return;
-    if (this.#classes === undefined && this.#options.errorClasses !== undefined && !call.isCancelled) {
-      // Rare: the caller's import of the module takes longer than the thread's.
-      const again = () => {
-        this.#classes ??= new Map();
-        this.#onFailed(callId, wire);
-      };
-      this.#options.errorClasses.then(again, again);
-      return;
-    }
     const original = originalError(wire, this.#classes);
     if (call.retriesLeft !== 0 && isRetried(call.retry, original) && this.#state.kind === 'ALIVE') {
       call.retriesLeft -= 1;

@@ -51,6 +51,8 @@ export interface InstanceRequest {
   readonly restarts: number;
   /** Environment of the thread; absent: a copy of the daemon's without its secrets. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Beside it, for this actor alone. */
+  readonly extraEnv?: Readonly<Record<string, string>>;
   readonly maxHeapMb?: number;
   /** Kill the thread when it has not beaten for so long; 0 = never. Default 60,000. */
   readonly unresponsiveMs?: number;

@@ -82,6 +82,8 @@ export interface WireError {
   readonly code?: string;
   readonly stack?: string;
   readonly fields?: Readonly<Record<string, string | number>>;
+  /** Properties of its own that a user's error has, as far as they are primitives: `status: 404`. */
+  readonly own?: Readonly<Record<string, unknown>>;
   readonly cause?: WireError;
 }
 
@@ -98,9 +100,18 @@ export function errorToWire(thrown: unknown, depth = 0): WireError {
     ...(className !== error.name && { className }),
     ...(code !== undefined && { code }),
     ...(error.stack !== undefined && { stack: error.stack }),
-    ...(error instanceof SkeinError && { fields: error.fields }),
+    ...(error instanceof SkeinError ? { fields: error.fields } : ownOf(error)),
     ...(error.cause !== undefined && depth < MAX_CAUSES && { cause: errorToWire(error.cause, depth + 1) }),
   };
+}
+
+function ownOf(error: Error): { own?: Record<string, unknown> } {
+  let own: Record<string, unknown> | undefined;
+  for (const [key, value] of Object.entries(error) as [string, unknown][]) {
+    if (key === 'name' || key === 'code' || key === 'cause' || typeof value === 'symbol') continue;
+    if (value === null || (typeof value !== 'object' && typeof value !== 'function')) (own ??= {})[key] = value;
+  }
+  return own ? { own } : {};
 }
 
 export function errorFromWire(wire: WireError): Error {
@@ -114,6 +125,7 @@ export function errorFromWire(wire: WireError): Error {
       : Object.assign(new Error(wire.message, cause ? { cause } : undefined), {
           name: wire.name,
           ...(wire.code !== undefined && { code: wire.code }),
+          ...wire.own,
         });
   if (wire.stack !== undefined) error.stack = wire.stack;
   return error;

@@ -80,7 +80,7 @@ export class ActorHost implements ActorRuntime, AsyncDisposable {
           ...(isAsync !== undefined && { isAsync }),
         },
         profile: {
-          env: request.env ?? this.#env,
+          env: { ...(request.env ?? this.#env), ...request.extraEnv },
           ...(request.maxHeapMb !== undefined && { maxHeapMb: request.maxHeapMb }),
         },
         services: request.services ?? {},

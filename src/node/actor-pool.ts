@@ -100,7 +100,7 @@ export class ActorPools {
 
   /** A thread of `profile` that runs the actor entry with `spec` and `port`. */
   lease(profile: ThreadProfile, spec: ActorSpec, port: MessagePort, onEnd: (end: ThreadEnd) => void): ThreadLease {
-    const key = JSON.stringify([profile.maxHeapMb ?? 0, Object.entries(profile.env).sort()]);
+    const key = profileKey(profile);
     let pool = this.#pools.get(key);
     if (pool === undefined) this.#pools.set(key, (pool = this.#open(profile)));
     const { piscina, leases } = pool;
@@ -163,4 +163,8 @@ export class ActorPools {
     });
     return { piscina, leases };
   }
+}
+
+function profileKey({ env, maxHeapMb = 0 }: ThreadProfile): string {
+  return JSON.stringify([maxHeapMb, Object.entries(env).sort(([a], [b]) => (a < b ? -1 : 1))]);
 }
