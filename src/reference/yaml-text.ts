@@ -91,13 +91,23 @@ function textScalar(text: string, column: number): string {
   return doubleQuoted(text);
 }
 
+/** PyYAML's short escapes. */
 const ESCAPES: Readonly<Record<string, string>> = {
   '"': '\\"',
   '\\': '\\\\',
-  '\n': '\\n',
-  '\t': '\\t',
-  '\r': '\\r',
   '\0': '\\0',
+  '\u0007': '\\a',
+  '\b': '\\b',
+  '\t': '\\t',
+  '\n': '\\n',
+  '\v': '\\v',
+  '\f': '\\f',
+  '\r': '\\r',
+  '\u001B': '\\e',
+  '\u0085': '\\N',
+  '\u00A0': '\\_',
+  '\u2028': '\\L',
+  '\u2029': '\\P',
 };
 
 function doubleQuoted(text: string): string {
@@ -106,6 +116,7 @@ function doubleQuoted(text: string): string {
     const short = ESCAPES[character];
     if (short !== undefined) return short;
     const code = character.codePointAt(0)!;
+    if (code <= 0xff) return `\\x${hex(code, 2)}`;
     return code > 0xffff ? `\\U${hex(code, 8)}` : `\\u${hex(code, 4)}`;
   });
   return `"${body}"`;
