@@ -1,0 +1,78 @@
+/**
+ * The actor that runs a run's tasks, one at a time: an ordinary class, hosted like any user's. Its framework lives as
+ * long as it does (W-02).
+ *
+ * Invariants: A1 what a framework throws becomes the task's error row, and the actor goes on with the next (W-04). A2
+ * all that a task prints while it runs goes to its own log (W-12). A3 every row has its database, question, start and
+ * duration, whatever the framework filled in.
+ */
+import { mkdir } from 'node:fs/promises';
+
+import { currentActor, currentCall } from '../actor/context.ts';
+import { asError, describeError } from '../kernel/errors.ts';
+import type { Task } from '../dataset/task.ts';
+import type { TaskAssignment, TaskOutcome } from './assignment.ts';
+import { blankRow, errorRow } from './error-row.ts';
+import type { Framework, FrameworkSettings, TaskRow } from './framework.ts';
+import { createFramework, namesInRows } from './registry.ts';
+import { AttemptContext } from './task-context.ts';
+
+export class TaskActor {
+  readonly #settings: FrameworkSettings;
+  #framework: Promise<Framework> | undefined;
+
+  constructor(settings: FrameworkSettings) {
+    this.#settings = settings;
+  }
+
+  /** Runs one attempt; a framework that fails is a row too. Throws only when the actor itself cannot go on. */
+  async runTask(assignment: TaskAssignment): Promise<TaskOutcome> {
+    const { signal } = currentCall();
+    const restoreLog = currentActor().redirectLog(assignment.logPath);
+    try {
+      const context = new AttemptContext(assignment, this.#settings, signal);
+      const row = await this.#attempt(assignment.task, context);
+      return { row, builtReferences: context.builtReferences, timingsMs: context.timingsMs };
+    } finally {
+      restoreLog();
+    }
+  }
+
+  /** Lets the framework go; called once, before the actor ends in good order. */
+  async close(): Promise<void> {
+    const framework = await this.#framework?.catch(() => undefined);
+    await framework?.close?.();
+  }
+
+  async #attempt(task: Task, context: AttemptContext): Promise<TaskRow> {
+    const startedMs = performance.now();
+    const startedAt = Date.now() / 1000;
+    const elapsedS = () => (performance.now() - startedMs) / 1000;
+    try {
+      await mkdir(context.scratchDir, { recursive: true });
+      const framework = await context.timed('framework', () => (this.#framework ??= createFramework(this.#settings)));
+      const row = await context.timed('task', () => framework.runTask(task, context));
+      return this.#completed(task, row, startedAt, elapsedS());
+    } catch (error) {
+      context.log(asError(error).stack ?? String(error));
+      return { ...errorRow(task, describeError(error), startedAt, elapsedS()), ...namesInRows(this.#settings) };
+    } finally {
+      await context.close().catch((error: unknown) => context.log(`closing failed: ${describeError(error)}`));
+    }
+  }
+
+  /** A framework's row over the blank one: a key that it left out has its default (§3A). */
+  #completed(task: Task, row: TaskRow, startedAt: number, durationS: number): TaskRow {
+    return {
+      ...blankRow(task, startedAt),
+      ...row,
+      ...namesInRows(this.#settings),
+      task_id: task.instance_id,
+      instance_id: task.instance_id,
+      database: task.selected_database,
+      user_query: task.amb_user_query,
+      started_at: startedAt,
+      duration_s: durationS,
+    };
+  }
+}

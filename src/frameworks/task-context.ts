@@ -1,0 +1,111 @@
+/**
+ * What a framework may reach while one attempt runs, made out of what the actor may ask its daemon for.
+ *
+ * Invariants: K1 nothing is opened before it is asked for. K2 `close` ends what was opened, whatever became of the task.
+ * K3 every phase leaves a `[timing]` line in the task's log and its milliseconds in `timingsMs` (V-24).
+ */
+import { currentActor } from '../actor/context.ts';
+import { asError, SkeinError } from '../kernel/errors.ts';
+import type { BuiltReference, TaskAssignment } from './assignment.ts';
+import type { FrameworkSettings, ReferenceView, SqlOutcome, SqlSession, TaskContext } from './framework.ts';
+
+export class AttemptContext implements TaskContext {
+  readonly runId: string;
+  readonly attempt: number;
+  readonly scratchDir: string;
+  readonly datasetDir: string;
+  readonly signal: AbortSignal;
+  /** References that this attempt built, for the daemon to ship. */
+  readonly builtReferences: BuiltReference[] = [];
+  readonly timingsMs: Record<string, number> = {};
+  readonly #assignment: TaskAssignment;
+  readonly #settings: FrameworkSettings;
+  #sql: Promise<AskedSqlSession> | undefined;
+  #reference: Promise<ReferenceView> | undefined;
+
+  constructor(assignment: TaskAssignment, settings: FrameworkSettings, signal: AbortSignal) {
+    this.#assignment = assignment;
+    this.#settings = settings;
+    this.runId = assignment.runId;
+    this.attempt = assignment.attempt;
+    this.scratchDir = assignment.scratchDir;
+    this.datasetDir = assignment.datasetDir;
+    this.signal = signal;
+  }
+
+  log(line: string): void {
+    currentActor().log(line);
+  }
+
+  sql(): Promise<SqlSession> {
+    return (this.#sql ??= this.timed('sql.open', async () => {
+      const { databasePath, scratchDir } = this.#assignment;
+      const opened = (await currentActor().ask('sql.open', { databasePath, scratchDir })) as { sessionId: string };
+      return new AskedSqlSession(opened.sessionId, this.#settings.sqlTimeoutMs, this);
+    }));
+  }
+
+  reference(): Promise<ReferenceView> {
+    return (this.#reference ??= this.timed('reference', async () => {
+      const { buildInActor } = await import('./reference-build.ts');
+      const { task, datasetDir, cacheRoot, referenceRoot, setupSessionsRoot } = this.#assignment;
+      const database = task.selected_database;
+      const { encoder } = this.#settings;
+      const request = { datasetDir, database, cacheRoot, referenceRoot, setupSessionsRoot, encoder };
+      const view = await buildInActor(request, this.signal);
+      if (view.wasBuilt) this.builtReferences.push({ database, dir: view.dir, fingerprint: view.fingerprint });
+      return view;
+    }));
+  }
+
+  /** Runs `work` as a phase of the attempt. A stop that was asked for meanwhile ends the attempt before it. */
+  async timed<T>(phase: string, work: () => Promise<T>): Promise<T> {
+    if (this.signal.aborted) throw new SkeinError('CANCELLED', `${phase}: the run is being stopped`);
+    const startMs = performance.now();
+    let end = 'done';
+    this.log(`[timing] ${phase} start`);
+    try {
+      return await work();
+    } catch (error) {
+      end = `error: ${asError(error).message.split('\n', 1)[0]}`;
+      throw error;
+    } finally {
+      const elapsedMs = performance.now() - startMs;
+      this.timingsMs[phase] = (this.timingsMs[phase] ?? 0) + elapsedMs;
+      this.log(`[timing] ${phase} ${end} (${(elapsedMs / 1000).toFixed(3)} s)`);
+    }
+  }
+
+  /** Ends the SQL session, so that its process and its copy of the database are gone before the scratch is shipped. */
+  async close(): Promise<void> {
+    const session = await this.#sql?.catch(() => undefined);
+    if (session) await currentActor().ask('sql.close', { sessionId: session.sessionId });
+  }
+}
+
+/** A session that lives in the daemon. */
+class AskedSqlSession implements SqlSession {
+  readonly sessionId: string;
+  readonly #timeoutMs: number;
+  readonly #context: AttemptContext;
+
+  constructor(sessionId: string, timeoutMs: number, context: AttemptContext) {
+    this.sessionId = sessionId;
+    this.#timeoutMs = timeoutMs;
+    this.#context = context;
+  }
+
+  async run(sql: string, options: Parameters<SqlSession['run']>[1] = {}): Promise<SqlOutcome> {
+    if (this.#context.signal.aborted) throw new SkeinError('CANCELLED', 'SQL: the run is being stopped');
+    const startMs = performance.now();
+    const request = { timeoutMs: this.#timeoutMs, ...options, sessionId: this.sessionId, sql };
+    const outcome = (await currentActor().ask('sql.run', request)) as SqlOutcome;
+    const { timingsMs } = this.#context;
+    timingsMs.sql = (timingsMs.sql ?? 0) + (performance.now() - startMs);
+    return outcome;
+  }
+
+  async reset(): Promise<void> {
+    await currentActor().ask('sql.reset', { sessionId: this.sessionId });
+  }
+}
