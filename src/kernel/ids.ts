@@ -37,6 +37,11 @@ export function parseName(field: string, text: string): string {
   );
 }
 
+/** Whether `text` may name a run. */
+export function isRunId(text: string): boolean {
+  return RUN_ID.test(text);
+}
+
 /** `text` as a run id (also a label and a host name part, hence lower case), or INVALID_INPUT. */
 export function parseRunId(field: string, text: string): string {
   if (RUN_ID.test(text)) return text;

@@ -1,0 +1,113 @@
+/**
+ * The folders of a directory store: made when first needed, checked to be real folders under the root, and known from
+ * then on, so that an object costs no more calls than its own.
+ *
+ * Invariants: F1 no folder is reached over a symbolic link. F2 `settle` resolved means that every folder entry between
+ * the root and the object's folder is on the disk. F3 what is remembered is a shortcut only: `forget` loses nothing.
+ */
+import fs from 'node:fs';
+import { dirname } from 'node:path';
+import { promisify } from 'node:util';
+
+import { SkeinError, systemCode } from '../kernel/errors.ts';
+import { fsyncDirectory } from './durable-file.ts';
+
+const mkdir = promisify(fs.mkdir);
+const realpath = promisify(fs.realpath.native);
+
+/** How many folders are remembered; beyond it all are forgotten at once (10,000 tasks must cost no memory). */
+const MAX_KNOWN = 2048;
+
+interface Folder {
+  readonly made: Promise<void>;
+  durable: Promise<void> | undefined;
+}
+
+export class Folders {
+  readonly #root: string;
+  #known = new Map<string, Folder>();
+
+  /** @param root absolute, with no symbolic link in it; need not exist */
+  constructor(root: string) {
+    this.#root = root;
+  }
+
+  /**
+   * Makes `dir` and what is missing above it, the root included.
+   * @throws SkeinError INVALID_INPUT if a link or a file stands in the way; the system's error otherwise
+   */
+  ensure(dir: string): Promise<void> {
+    const known = this.#known.get(dir);
+    if (known !== undefined) return known.made;
+    if (this.#known.size >= MAX_KNOWN) this.forget();
+    const folder: Folder = { made: this.#make(dir), durable: undefined };
+    this.#known.set(dir, folder);
+    folder.made.catch(() => {
+      if (this.#known.get(dir) === folder) this.#known.delete(dir);
+    });
+    return folder.made;
+  }
+
+  /** Brings `dir`'s own entry, and those above it, to the disk (F2). Once per folder while it is remembered. */
+  settle(dir: string): Promise<void> {
+    const folder = this.#known.get(dir);
+    if (folder?.durable !== undefined) return folder.durable;
+    const above = dir === this.#root ? Promise.resolve() : this.settle(dirname(dir));
+    const durable = Promise.all([fsyncDirectory(dirname(dir)), above]).then(() => {});
+    if (folder !== undefined) {
+      folder.durable = durable;
+      durable.catch(() => (folder.durable = undefined));
+    }
+    return durable;
+  }
+
+  /** Forgets every folder: one of them was taken away behind our back. */
+  forget(): void {
+    this.#known = new Map();
+  }
+
+  /** Whether `dir` is there as a real folder under the root. @throws SkeinError INVALID_INPUT over a link (F1) */
+  async exists(dir: string): Promise<boolean> {
+    try {
+      this.#refuseLinks(dir, await realpath(dir));
+      return true;
+    } catch (error) {
+      if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return false;
+      throw error;
+    }
+  }
+
+  async #make(dir: string): Promise<void> {
+    if (dir === this.#root) return this.#makeRoot();
+    // What is above comes first: a folder must not be made behind somebody's link.
+    await this.ensure(dirname(dir));
+    try {
+      await mkdir(dir);
+    } catch (error) {
+      if (systemCode(error) !== 'EEXIST') throw error;
+      await this.#checkStanding(dir, error);
+    }
+  }
+
+  async #checkStanding(dir: string, cause: unknown): Promise<void> {
+    this.#refuseLinks(dir, await realpath(dir));
+    const entry = await fs.promises.lstat(dir);
+    if (!entry.isDirectory()) {
+      throw new SkeinError('INVALID_INPUT', `${dir} is a file where a folder is needed`, { cause });
+    }
+  }
+
+  #refuseLinks(dir: string, real: string): void {
+    if (real === dir) return;
+    throw new SkeinError(
+      'INVALID_INPUT',
+      `${dir} is reached over a symbolic link; links in a store are never followed`,
+    );
+  }
+
+  async #makeRoot(): Promise<void> {
+    const first = await mkdir(this.#root, { recursive: true });
+    if (first === undefined) return;
+    for (let dir = this.#root; dir !== dirname(first); dir = dirname(dir)) await fsyncDirectory(dirname(dir));
+  }
+}
