@@ -9,7 +9,7 @@
  * M2 every taken call ends in exactly one of done, failed, cancelled, unless the thread ends first.
  * M3 a result is copied when its method returns it, not when the batch leaves.
  */
-import { errorToWire } from '../kernel/errors.ts';
+import { errorToWire, type WireError } from '../kernel/errors.ts';
 import { snapshot } from '../kernel/snapshot.ts';
 import type { ActorHolder, CurrentCall } from './context.ts';
 import type { FromActor } from './messages.ts';
@@ -226,7 +226,7 @@ export class Mailbox {
       return;
     }
     this.#settle(call);
-    this.post(['failed', call.callId, errorToWire(error)]);
+    this.post(['failed', call.callId, withoutOurFrames(errorToWire(error))]);
   }
 
   #settle(call: TakenCall): void {
@@ -250,6 +250,14 @@ export class Mailbox {
     return new TypeError(`${this.#options.className} has no method ${method}; it has ${[...phase.methods].join(', ')}`);
   }
 }
+
+/** The stack as far as it is the user's: below a method stand the mailbox and the port. */
+function withoutOurFrames(wire: WireError): WireError {
+  const ours = wire.stack?.indexOf(OUR_FRAME) ?? -1;
+  return ours < 0 ? wire : { ...wire, stack: wire.stack!.slice(0, ours) };
+}
+
+const OUR_FRAME = '\n    at #begin (';
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';

@@ -116,18 +116,24 @@ function ownOf(error: Error): { own?: Record<string, unknown> } {
 
 export function errorFromWire(wire: WireError): Error {
   const cause = wire.cause && errorFromWire(wire.cause);
-  const error =
-    wire.name === 'SkeinError'
-      ? new SkeinError((wire.code ?? 'INTERNAL') as ErrorCode, wire.message, {
-          cause,
-          ...(wire.fields && { fields: wire.fields }),
-        })
-      : Object.assign(new Error(wire.message, cause ? { cause } : undefined), {
-          name: wire.name,
-          ...(wire.code !== undefined && { code: wire.code }),
-          ...wire.own,
-        });
+  // The stack that counts is the one in `wire`: capturing one here would be most of the cost.
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  const error = wire.name === 'SkeinError' ? skeinError(wire, cause) : foreignError(wire, cause);
+  Error.stackTraceLimit = stackTraceLimit;
   if (wire.stack !== undefined) error.stack = wire.stack;
+  return error;
+}
+
+function skeinError({ code = 'INTERNAL', message, fields }: WireError, cause: Error | undefined): SkeinError {
+  return new SkeinError(code as ErrorCode, message, { cause, ...(fields && { fields }) });
+}
+
+function foreignError({ name, message, code, own }: WireError, cause: Error | undefined): Error {
+  const error = new Error(message, cause ? { cause } : undefined) as Error & { code?: string };
+  if (own !== undefined) Object.assign(error, own);
+  if (name !== 'Error') error.name = name;
+  if (code !== undefined) error.code = code;
   return error;
 }
 
