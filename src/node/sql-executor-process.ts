@@ -174,13 +174,14 @@ function run(db: DatabaseSync, sql: string, maxRows: number, readOnly: boolean):
   }
 }
 
-new Worker(LIFELINE, { eval: true, stdout: false, stderr: false });
-answer({ kind: 'ready' });
+let lifeline: Worker | undefined;
 for (;;) {
   const message = deserialize(readExactly(readExactly(4).readUInt32LE(0))) as ToExecutor;
   switch (message.kind) {
     case 'open':
       answer(open(message.databasePath));
+      // Only now: it costs some milliseconds, and no SQL has come yet.
+      lifeline ??= new Worker(LIFELINE, { eval: true });
       break;
     case 'run':
       answer({

@@ -164,9 +164,7 @@ class Executor {
       .setEncoding('utf8')
       .on('data', (text: string) => (this.#stderr = (this.#stderr + text).slice(-STDERR_TAIL_CHARS)));
     stdout.on('data', (chunk: Buffer) => {
-      for (const message of this.#reader.push(chunk) as Generator<FromExecutor>) {
-        if (message.kind !== 'ready') this.#settle?.(message);
-      }
+      for (const message of this.#reader.push(chunk) as Generator<FromExecutor>) this.#settle?.(message);
     });
     this.#gone = Promise.race([
       once(this.#process, 'exit').then(([code, signal]) =>

@@ -14,9 +14,8 @@ export type ToExecutor =
   | { readonly kind: 'open'; readonly databasePath: string }
   | { readonly kind: 'run'; readonly sql: string; readonly maxRows: number; readonly readOnly: boolean };
 
-/** executor → daemon; `ready` comes once, unasked. */
+/** executor → daemon */
 export type FromExecutor =
-  | { readonly kind: 'ready' }
   | { readonly kind: 'opened' }
   | { readonly kind: 'open-failed'; readonly message: string }
   | { readonly kind: 'outcome'; readonly outcome: SqlOutcome };
