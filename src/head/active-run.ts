@@ -36,13 +36,21 @@ export interface RunNodes {
   close(node: string, runId: string): void;
 }
 
+/** Keeps the run's end where it lasts. */
+export interface RunRecord {
+  /** Makes the end durable; the run counts as ended only after it has settled. */
+  end(end: RunEnd): Promise<void>;
+  /** This head lets go of the run, which may go on elsewhere. */
+  stop(): void;
+}
+
 export class ActiveRun {
   readonly runId: string;
   readonly attempt: number;
   readonly ledger: RunLedger;
   readonly ended: Promise<RunEnd>;
   readonly #nodes: RunNodes;
-  readonly #beforeEnd: (end: RunEnd) => Promise<void>;
+  readonly #record: RunRecord;
   readonly #settle: (end: RunEnd) => void;
   readonly #listeners = new Set<() => void>();
   /** Nodes that have opened this run. */
@@ -50,19 +58,12 @@ export class ActiveRun {
   readonly #helperFailures = new Map<string, number>();
   #phase: RunPhase = { kind: 'running' };
 
-  /** @param beforeEnd makes the end durable; the run counts as ended only after it */
-  constructor(
-    runId: string,
-    attempt: number,
-    ledger: RunLedger,
-    nodes: RunNodes,
-    beforeEnd: (end: RunEnd) => Promise<void>,
-  ) {
+  constructor(runId: string, attempt: number, ledger: RunLedger, nodes: RunNodes, record: RunRecord) {
     this.runId = runId;
     this.attempt = attempt;
     this.ledger = ledger;
     this.#nodes = nodes;
-    this.#beforeEnd = beforeEnd;
+    this.#record = record;
     const { promise, resolve } = Promise.withResolvers<RunEnd>();
     this.ended = promise;
     this.#settle = resolve;
@@ -132,6 +133,11 @@ export class ActiveRun {
     this.#changed();
   }
 
+  /** Forgets the run without an end: whoever adopts it next goes on from the store. */
+  abandon(): void {
+    this.#record.stop();
+  }
+
   nodeGone(node: string): void {
     this.ledger.nodeLost(node);
     this.nodeClosed(node, {});
@@ -181,7 +187,7 @@ export class ActiveRun {
       this.#settle(reached);
       this.#changed();
     };
-    void this.#beforeEnd(end).then(
+    void this.#record.end(end).then(
       () => settle(end),
       (error: unknown) => settle({ kind: 'failed', error: describeError(error) }),
     );

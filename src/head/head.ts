@@ -76,7 +76,8 @@ export class Head implements AsyncDisposable, NodeListener {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping.abort();
     this.#server.forceShutdown();
-    await Promise.allSettled([...this.#runs.values()].map(async (run) => (await run)[Symbol.asyncDispose]()));
+    await Promise.allSettled(this.#runs.values());
+    for (const run of this.#active.values()) run.abandon();
   }
 
   #serve(): void {

@@ -1,0 +1,111 @@
+/**
+ * `submit` of 10,000 no-op tasks into a directory store, beside the same row and log objects written durably by a bare
+ * loop with 16 in flight; and the memory of 10,000 tasks beside that of 1,000.
+ */
+import { mkdtemp, mkdir, open, readdir, readFile, rm, writeFile, link, unlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+
+import { runSkein } from './run-skein.ts';
+import { atLeastRatio, atMostRatio, median, type BenchRow } from './row.ts';
+
+const IN_FLIGHT = 16;
+
+async function makeDataset(dir: string, tasks: number): Promise<void> {
+  const databases = ['alpha', 'beta', 'gamma', 'delta'];
+  for (const database of databases) {
+    await mkdir(join(dir, database), { recursive: true });
+    const db = new DatabaseSync(join(dir, database, `${database}.sqlite`));
+    db.exec("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'x')");
+    db.close();
+    await writeFile(join(dir, database, `${database}_kb.jsonl`), '');
+    await writeFile(join(dir, database, `${database}_column_meaning_base.json`), '{}');
+  }
+  const lines = Array.from({ length: tasks }, (_, i) => {
+    const selected_database = databases[i % databases.length];
+    return JSON.stringify({
+      instance_id: `${selected_database}_${i}`,
+      selected_database,
+      amb_user_query: 'q',
+      sol_sql: [],
+    });
+  });
+  await writeFile(join(dir, 'mini_interact.jsonl'), `${lines.join('\n')}\n`);
+}
+
+/** Writes each (path, bytes) as a durable object: temp, fsync, link, fsync of the folder. */
+async function bareLoop(root: string, objects: readonly (readonly [string, Buffer])[]): Promise<number> {
+  const temps = join(root, '.temps');
+  await mkdir(temps, { recursive: true });
+  const begin = performance.now();
+  let next = 0;
+  const worker = async (): Promise<void> => {
+    for (let i = next++; i < objects.length; i = next++) {
+      const [path = '', bytes = Buffer.alloc(0)] = objects[i] ?? [];
+      const temp = join(temps, `${i}`);
+      const target = join(root, path);
+      const file = await open(temp, 'wx');
+      await file.writeFile(bytes);
+      await file.sync();
+      await file.close();
+      await mkdir(dirname(target), { recursive: true });
+      await link(temp, target);
+      await unlink(temp);
+      const folder = await open(dirname(target), 'r');
+      await folder.sync();
+      await folder.close();
+    }
+  };
+  await Promise.all(Array.from({ length: IN_FLIGHT }, worker));
+  return (performance.now() - begin) / 1000;
+}
+
+export async function run(): Promise<BenchRow[]> {
+  const dir = await mkdtemp(join(tmpdir(), 'skein-bench-'));
+  try {
+    const submit = async (
+      tasks: number,
+      name: string,
+    ): Promise<{ seconds: number; peakRssMb: number; root: string }> => {
+      const root = join(dir, name);
+      await makeDataset(join(root, 'dataset'), tasks);
+      const { seconds, peakRssMb } = await runSkein([
+        ...['submit', '--dataset', join(root, 'dataset'), '--all', '--framework', 'noop', '--query-mode', 'raw'],
+        ...['--store', `file://${join(root, 'store')}`, '--cache-root', join(root, 'cache')],
+        ...['--reference-root', join(root, 'references'), '--out', join(root, 'out'), '--run-id', name, '--quiet'],
+      ]);
+      return { seconds, peakRssMb, root };
+    };
+    const ours: number[] = [];
+    const bare: number[] = [];
+    let largeMb = 0;
+    for (let pass = 0; pass < 3; pass += 1) {
+      const { seconds, peakRssMb, root } = await submit(10_000, `large-${pass}`);
+      largeMb = Math.max(largeMb, peakRssMb);
+      const runDir = join(root, 'store', 'runs', `large-${pass}`);
+      const names = (await readdir(runDir, { recursive: true, withFileTypes: true }))
+        .filter((entry) => entry.isFile() && /\/(rows|logs)\//.test(`${entry.parentPath}/`))
+        .map((entry) => join(entry.parentPath, entry.name));
+      const objects = await Promise.all(
+        names.map(async (path) => [path.slice(runDir.length + 1), await readFile(path)] as const),
+      );
+      bare.push(objects.length / (await bareLoop(join(dir, `bare-${pass}`), objects)));
+      ours.push(objects.length / seconds);
+    }
+    const small = await submit(1_000, 'small');
+    return [
+      atLeastRatio(
+        'submit 10,000 no-op tasks, whole command',
+        'objects/s',
+        median(ours),
+        median(bare),
+        0.4,
+        `${IN_FLIGHT} in flight in the bare loop`,
+      ),
+      atMostRatio('peak RSS, 10,000 against 1,000 tasks', 'MB', largeMb, small.peakRssMb, 1.2),
+    ];
+  } finally {
+    await rm(dir, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,115 @@
+/**
+ * The embedded default: the real head on loopback, with a token that lives in memory, and a real node, both inside this
+ * process. Only who started them differs from a cluster.
+ */
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+
+import { RunState, type WatchRunResponse } from '../gen/skein/v1/run.ts';
+import { Head } from '../head/head.ts';
+import type { Manifest } from '../head/manifest.ts';
+import { asError } from '../kernel/errors.ts';
+import { createLogger } from '../kernel/log.ts';
+import { Node } from '../node/node.ts';
+import type { ObjectStore } from '../store/port.ts';
+import { HeadClient } from '../wire/head-client.ts';
+import { makeWorkDir } from './work-dir.ts';
+
+export interface RunProgress {
+  readonly total: number;
+  readonly rowsOk: number;
+  readonly rowsError: number;
+  /** Started and not ended, the oldest first. */
+  readonly inFlight: readonly { readonly instanceId: string; readonly database: string; readonly elapsedS: number }[];
+  readonly databases: readonly {
+    readonly database: string;
+    readonly total: number;
+    readonly done: number;
+    readonly errors: number;
+    readonly inFlight: number;
+  }[];
+  readonly actorsLive: number;
+  /** Uploads that failed without failing a task. */
+  readonly helperFailures: number;
+}
+
+export interface EmbeddedRunOptions {
+  readonly store: ObjectStore;
+  /** In the store already. */
+  readonly manifest: Manifest;
+  readonly actors: number;
+  /** What started tasks get once `drain` has aborted. */
+  readonly graceMs: number;
+  /** Aborts on the first Ctrl-C: nothing new is started. */
+  readonly drain: AbortSignal;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** JSON lines of head and node; absent: none. */
+  readonly logPath?: string;
+  onProgress?(progress: RunProgress): void;
+}
+
+export type EmbeddedRunEnd =
+  /** Every id has a row. */
+  | { readonly kind: 'done' }
+  /** Drained: `resume` goes on. */
+  | { readonly kind: 'interrupted' }
+  | { readonly kind: 'failed'; readonly error: Error };
+
+/** Runs to the end, or until drained. Leaves no thread, socket, process or temp folder. */
+export async function runEmbedded(options: EmbeddedRunOptions): Promise<EmbeddedRunEnd> {
+  const { store, manifest, actors, drain, env } = options;
+  const log = createLogger(options.logPath);
+  const token = randomBytes(32).toString('hex');
+  try {
+    await using head = await Head.start({ store, token, log: log.child({ part: 'head' }) });
+    const lost = Promise.withResolvers<never>();
+    lost.promise.catch(() => {});
+    await using _node = await Node.start({
+      name: `embedded-${hostname().replaceAll(/[^A-Za-z0-9.-]/g, '-')}-${process.pid}`,
+      address: head.address,
+      token,
+      actors,
+      store,
+      workDir: await makeWorkDir(),
+      env,
+      log: log.child({ part: 'node' }),
+      onHeadLost: lost.reject,
+    });
+    using client = new HeadClient(head.address, token);
+    await client.startRun(manifest.run_id);
+    return await Promise.race([follow(client, options, drain), lost.promise]);
+  } catch (error) {
+    return { kind: 'failed', error: asError(error) };
+  }
+}
+
+async function follow(client: HeadClient, options: EmbeddedRunOptions, drain: AbortSignal): Promise<EmbeddedRunEnd> {
+  const runId = options.manifest.run_id;
+  const stop = (): void => void client.drainRun(runId, options.graceMs).catch(() => {});
+  if (drain.aborted) stop();
+  else drain.addEventListener('abort', stop, { once: true });
+  let last: WatchRunResponse | undefined;
+  try {
+    for await (const progress of client.watchRun(runId)) {
+      last = progress;
+      options.onProgress?.(progressOf(progress));
+    }
+  } finally {
+    drain.removeEventListener('abort', stop);
+  }
+  switch (last?.state) {
+    case RunState.DONE:
+      return { kind: 'done' };
+    case RunState.STOPPED:
+      if (drain.aborted) return { kind: 'interrupted' };
+      return { kind: 'failed', error: new Error(`run ${runId}: some rows could not be stored`) };
+    default:
+      return { kind: 'failed', error: new Error(last?.error || `run ${runId}: the head stopped following it`) };
+  }
+}
+
+function progressOf({ helperFailures, ...rest }: WatchRunResponse): RunProgress {
+  const { total, rowsOk, rowsError, inFlight, databases, actorsLive } = rest;
+  const failures = Object.values(helperFailures).reduce((sum, count) => sum + count, 0);
+  return { total, rowsOk, rowsError, inFlight, databases, actorsLive, helperFailures: failures };
+}

@@ -1,0 +1,64 @@
+/**
+ * Task actors of one run: ordinary actors of the class `TaskActor`, made through the same handles as a user's.
+ */
+import { pathToFileURL } from 'node:url';
+
+import { ActorHandle, createActor } from '../driver/handle.ts';
+import type { ActorDeath, ActorRuntime, ActorService } from '../driver/runtime.ts';
+import type { TaskAssignment, TaskOutcome } from '../frameworks/assignment.ts';
+import type { FrameworkSettings } from '../frameworks/framework.ts';
+import { compiledPath } from '../kernel/compiled.ts';
+
+/** One live task actor. Its slot's state travels with it (DESIGN rule 7). */
+export interface HostedTaskActor {
+  /** Unique in the run: part of the name of its shard. */
+  readonly name: string;
+  runTask(assignment: TaskAssignment): Promise<TaskOutcome>;
+  kill(): void;
+  /** Ends after the call that it serves. */
+  terminate(): void;
+  readonly died: Promise<ActorDeath>;
+}
+
+export interface TaskActorsOptions {
+  readonly runtime: ActorRuntime;
+  readonly settings: FrameworkSettings;
+  readonly services: Readonly<Record<string, ActorService>>;
+  /** Kill an actor whose loop stood still for so long; 0 = never. */
+  readonly unresponsiveMs: number;
+}
+
+const LOCATION = {
+  module: pathToFileURL(compiledPath('../frameworks/task-actor.js', import.meta.url)).href,
+  exportName: 'TaskActor',
+};
+
+export class TaskActors {
+  readonly #options: TaskActorsOptions;
+
+  constructor(options: TaskActorsOptions) {
+    this.#options = options;
+  }
+
+  start(name: string): HostedTaskActor {
+    const { runtime, settings, services, unresponsiveMs } = this.#options;
+    const handle: ActorHandle = createActor(runtime, {
+      className: 'TaskActor',
+      location: LOCATION,
+      args: [settings],
+      maxConcurrency: 1,
+      services,
+      unresponsiveMs,
+    });
+    return {
+      name,
+      runTask: (assignment) => handle.call('runTask', [assignment]).promise() as Promise<TaskOutcome>,
+      kill: () => handle.kill(),
+      terminate: () => {
+        handle.call('close', []);
+        handle.terminate();
+      },
+      died: handle.died,
+    };
+  }
+}
