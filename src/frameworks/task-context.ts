@@ -39,8 +39,8 @@ export class AttemptContext implements TaskContext {
 
   sql(): Promise<SqlSession> {
     return (this.#sql ??= this.timed('sql.open', async () => {
-      const { databasePath, scratchDir } = this.#assignment;
-      const opened = (await currentActor().ask('sql.open', { databasePath, scratchDir })) as { sessionId: string };
+      const { databasePath } = this.#assignment;
+      const opened = (await currentActor().ask('sql.open', { databasePath })) as { sessionId: string };
       return new AskedSqlSession(opened.sessionId, this.#settings.sqlTimeoutMs, this);
     }));
   }
@@ -76,7 +76,7 @@ export class AttemptContext implements TaskContext {
     }
   }
 
-  /** Ends the SQL session, so that its process and its copy of the database are gone before the scratch is shipped. */
+  /** Ends the SQL session: its process and its copy of the database are gone before the next task comes. */
   async close(): Promise<void> {
     const session = await this.#sql?.catch(() => undefined);
     if (session) await currentActor().ask('sql.close', { sessionId: session.sessionId });

@@ -146,8 +146,10 @@ class Executor {
   #stderr = '';
 
   constructor() {
-    // Descriptor 3 is the lifeline: it closes with this daemon, however that ends. No environment: no secret gets in.
+    // Descriptor 3 is the lifeline: it closes with this daemon, however that ends. No environment: no secret gets in. A
+    // process group of its own: Ctrl-C ends the daemon in good order, and tasks that have their grace keep their SQL.
     this.#process = spawn(process.execPath, [compiledPath('./sql-executor-process.js', import.meta.url)], {
+      detached: true,
       env: {},
       stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
     });

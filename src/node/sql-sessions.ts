@@ -1,9 +1,9 @@
 /**
  * SQL for actors: what `sql.open`, `sql.run`, `sql.reset` and `sql.close` of an actor come to in its daemon. A session is
- * a private copy of a database below the task's scratch and an executor process on it.
+ * a private copy of a database, in a folder of the node's own, and an executor process on it.
  *
  * Invariants: Q1 the dataset's own file is never opened. Q2 a session ends with its actor at the latest: its process is
- * killed and its copy removed, so no bundle ships it. Q3 after `stop` no process is left and none can be started.
+ * killed and its copy removed. Copies never lie in a task's scratch, where a debug bundle would ship them. Q3 after `stop` no process is left and none can be started.
  */
 import { randomUUID } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
@@ -18,8 +18,6 @@ import { SqlTemplates } from './sql-templates.ts';
 export interface SqlOpenRequest {
   /** The dataset's SQLite file. */
   readonly databasePath: string;
-  /** The session's copy is made below it. */
-  readonly scratchDir: string;
 }
 export interface SqlOpened {
   readonly sessionId: string;
@@ -31,15 +29,17 @@ export interface SqlRunRequest extends RunOptions {
 export type SqlSessionRequest = SqlOpened;
 
 export class SqlSessions implements AsyncDisposable {
+  readonly #dir: string;
   readonly #templates: SqlTemplates;
   readonly #sessions = new Map<string, Session>();
   /** Sessions that are being closed, and opens under way: `stop` waits for them. */
   readonly #pending = new Set<Promise<unknown>>();
   #isStopped = false;
 
-  /** @param templatesDir a folder of this node's own for pristine copies; removed by `stop` */
-  constructor(templatesDir: string) {
-    this.#templates = new SqlTemplates(templatesDir);
+  /** @param dir a folder of this node's own for all copies; made when needed, removed by `stop` */
+  constructor(dir: string) {
+    this.#dir = dir;
+    this.#templates = new SqlTemplates(join(dir, 'templates'));
   }
 
   /** What an actor may ask for, by service name; payloads are the request types of this file. */
@@ -56,11 +56,11 @@ export class SqlSessions implements AsyncDisposable {
    * Opens a session that ends at the latest when `death` aborts.
    * @throws SkeinError INVALID_INPUT | CORRUPT (the database) | UNAVAILABLE (no process) | CANCELLED
    */
-  async open({ databasePath, scratchDir }: SqlOpenRequest, death: AbortSignal): Promise<SqlOpened> {
+  async open({ databasePath }: SqlOpenRequest, death: AbortSignal): Promise<SqlOpened> {
     if (this.#isStopped || death.aborted)
       throw new SkeinError('CANCELLED', 'sql.open: the asking actor or its node is ending');
     const sessionId = randomUUID();
-    const dir = join(scratchDir, `.sql-${sessionId}`);
+    const dir = join(this.#dir, sessionId);
     const session = new Session(dir, join(dir, basename(databasePath)), databasePath, this.#templates);
     this.#sessions.set(sessionId, session);
     const onDeath = () => void this.close(sessionId);
@@ -91,12 +91,13 @@ export class SqlSessions implements AsyncDisposable {
     return this.#sessions.size;
   }
 
-  /** Ends every session and removes the pristine copies (Q3). May be called twice. */
+  /** Ends every session and removes all copies (Q3). May be called twice. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     await Promise.allSettled([...this.#sessions.keys()].map((sessionId) => this.close(sessionId)));
     await Promise.allSettled(this.#pending);
-    await this.#templates.remove();
+    await this.#templates.settle();
+    await rm(this.#dir, { recursive: true, force: true });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -5,7 +5,7 @@
  * Not here: how a dataset's file is copied (`src/dataset/sqlite-file.ts`).
  */
 import { constants } from 'node:fs';
-import { copyFile, rm, stat } from 'node:fs/promises';
+import { copyFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 
 import { copySqliteFile } from '../dataset/sqlite-file.ts';
@@ -15,7 +15,7 @@ export class SqlTemplates {
   readonly #dir: string;
   readonly #byKey = new Map<string, Promise<string>>();
 
-  /** @param dir where the copies are kept, of this node alone; made when needed, removed by `remove` */
+  /** @param dir where the copies are kept, of this node alone; made when needed */
   constructor(dir: string) {
     this.#dir = dir;
   }
@@ -30,11 +30,10 @@ export class SqlTemplates {
     await copyFile(await template, targetPath, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
   }
 
-  /** Removes all copies; those under way are waited for. */
-  async remove(): Promise<void> {
+  /** Waits for the copies under way; then the folder may be removed. */
+  async settle(): Promise<void> {
     await Promise.allSettled(this.#byKey.values());
     this.#byKey.clear();
-    await rm(this.#dir, { recursive: true, force: true });
   }
 
   #make(databasePath: string, key: string): Promise<string> {

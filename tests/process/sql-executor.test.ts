@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -174,17 +174,32 @@ describe('an SQL executor', () => {
     await expect(executor.run('SELECT 1', { timeoutMs: 1000 })).rejects.toMatchObject({ code: 'CANCELLED' });
   });
 
+  it('outlives a Ctrl-C that its daemon takes, for tasks that have their grace', async () => {
+    const parent = daemon(
+      `process.on('SIGINT', async () => {
+         console.log(JSON.stringify((await running).kind), pid === executor.pid);
+         process.exit();
+       });
+       const pid = executor.pid;
+       const running = executor.run('SELECT count(*) FROM (${RUNAWAY.replace('count(*) FROM c', 'n FROM c LIMIT 2000000')})', { timeoutMs: 20000 });
+       console.log('runs');`,
+      { detached: true },
+    );
+    try {
+      await once(parent.stdout, 'data', { signal: AbortSignal.timeout(10_000) });
+      process.kill(-(parent.pid as number), 'SIGINT');
+      const [line] = (await once(parent.stdout, 'data', { signal: AbortSignal.timeout(10_000) })) as [Buffer];
+      expect(line.toString().trim()).toBe('"rows" true');
+    } finally {
+      parent.kill('SIGKILL');
+    }
+  });
+
   it('dies with its daemon, even inside a statement that never ends', async () => {
-    const sourceUrl = new URL('../../src/node/sql-executor.ts', import.meta.url).href;
-    const parent = spawn(process.execPath, [
-      '--input-type=module',
-      '-e',
-      `import { SqlExecutor } from ${JSON.stringify(compiledPath('./sql-executor.js', sourceUrl))};
-       const executor = new SqlExecutor(${JSON.stringify(path)});
-       await executor.start();
-       void executor.run(${JSON.stringify(RUNAWAY)}, { timeoutMs: 600000 });
+    const parent = daemon(
+      `void executor.run(${JSON.stringify(RUNAWAY)}, { timeoutMs: 600000 });
        console.log(executor.pid);`,
-    ]);
+    );
     try {
       const [line] = (await once(parent.stdout, 'data', { signal: AbortSignal.timeout(10_000) })) as [Buffer];
       const pid = Number(line.toString());
@@ -196,3 +211,13 @@ describe('an SQL executor', () => {
     }
   });
 });
+
+/** A process with a started `executor` that then does what `body` says. */
+function daemon(body: string, options: { detached?: boolean } = {}): ChildProcessWithoutNullStreams {
+  const source = new URL('../../src/node/sql-executor.ts', import.meta.url).href;
+  const script = `import { SqlExecutor } from ${JSON.stringify(compiledPath('./sql-executor.js', source))};
+    const executor = new SqlExecutor(${JSON.stringify(path)});
+    await executor.start();
+    ${body}`;
+  return spawn(process.execPath, ['--input-type=module', '-e', script], options);
+}

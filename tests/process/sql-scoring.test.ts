@@ -26,9 +26,9 @@ beforeAll(async () => {
       INSERT INTO goose VALUES (1, 'Ada', 3.141, '2024-01-02 10:00:00'), (2, 'Bo', 2.5, '2024-01-03 00:00:00'),
         (3, 'Cy', 3.144, '2024-01-04 08:30:00')`);
   }
-  sessions = new SqlSessions(join(dir, 'templates'));
+  sessions = new SqlSessions(join(dir, 'sql'));
   const death = new AbortController().signal;
-  const { sessionId } = await sessions.open({ databasePath, scratchDir: join(dir, 'scratch') }, death);
+  const { sessionId } = await sessions.open({ databasePath }, death);
   sql = {
     run: (text, options) => sessions.run({ sessionId, sql: text, timeoutMs: 300, ...options }),
     reset: async () => void (await sessions.services()['sql.reset']({ sessionId }, death)),

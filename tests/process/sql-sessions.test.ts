@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { SqlSessions } from '../../src/node/sql-sessions.ts';
 
@@ -13,15 +13,15 @@ const timeoutMs = 5000;
 let dir: string;
 let sessions: SqlSessions;
 let actor: AbortController;
+const sqlDir = () => join(dir, 'sql');
 const databasePath = () => join(dir, 'data', 'd.sqlite');
-const scratchDir = () => join(dir, 'scratch');
 
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'skein-sessions-'));
   await mkdir(join(dir, 'data'));
   using database = new DatabaseSync(databasePath());
   database.exec("CREATE TABLE t (a); INSERT INTO t VALUES ('pristine')");
-  sessions = new SqlSessions(join(dir, 'templates'));
+  sessions = new SqlSessions(sqlDir());
   actor = new AbortController();
 });
 afterEach(async () => {
@@ -30,7 +30,7 @@ afterEach(async () => {
   await rm(dir, { recursive: true, force: true });
 });
 
-const open = () => sessions.open({ databasePath: databasePath(), scratchDir: scratchDir() }, actor.signal);
+const open = () => sessions.open({ databasePath: databasePath() }, actor.signal);
 
 describe('SQL sessions', () => {
   it('give each task a copy of its own and leave the dataset as it is', async () => {
@@ -74,13 +74,12 @@ describe('SQL sessions', () => {
     expect(await sessions.run({ ...session, sql: 'SELECT count(*) FROM t', timeoutMs })).toMatchObject({ rows: [[2]] });
   });
 
-  it('end with their actor, whatever they are doing, and leave nothing in its scratch', async () => {
+  it('end with their actor, whatever they are doing, and leave no copy', async () => {
     const session = await open();
     const running = sessions.run({ ...session, sql: RUNAWAY, timeoutMs: 60_000 }).catch((error: unknown) => error);
     actor.abort();
     await running;
-    await sessions.stop();
-    expect(await readdir(scratchDir())).toEqual([]);
+    await vi.waitFor(async () => expect(await readdir(sqlDir())).toEqual(['templates']), 5000);
     await expect(sessions.run({ ...session, sql: 'SELECT 1', timeoutMs })).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 
@@ -90,13 +89,14 @@ describe('SQL sessions', () => {
     await expect(opening).rejects.toMatchObject({ code: 'CANCELLED' });
     await expect(open()).rejects.toMatchObject({ code: 'CANCELLED' });
     await sessions.stop();
+    expect(await readdir(dir)).toEqual(['data']);
     actor = new AbortController();
     await expect(open()).rejects.toMatchObject({ code: 'CANCELLED' });
     expect(sessions.openCount).toBe(0);
   });
 
   it('name a database that is absent, and a file that is none', async () => {
-    const request = { databasePath: join(dir, 'absent.sqlite'), scratchDir: scratchDir() };
+    const request = { databasePath: join(dir, 'absent.sqlite') };
     await expect(sessions.open(request, actor.signal)).rejects.toMatchObject({
       code: 'INVALID_INPUT',
       message: expect.stringMatching(/absent\.sqlite/),

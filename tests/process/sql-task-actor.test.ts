@@ -35,7 +35,7 @@ beforeEach(async () => {
   await mkdir(join(dir, 'geese'));
   using database = new DatabaseSync(join(dir, 'geese', 'geese.sqlite'));
   database.exec("CREATE TABLE goose (name TEXT); INSERT INTO goose VALUES ('Ada'), ('Bo')");
-  sessions = new SqlSessions(join(dir, 'templates'));
+  sessions = new SqlSessions(join(dir, 'sql'));
   host = new ActorHost({ logDir: join(dir, 'actors'), env: {} });
 });
 afterEach(async () => {
