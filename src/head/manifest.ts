@@ -12,7 +12,7 @@ import { z } from 'zod';
 import { isSkeinError, SkeinError } from '../kernel/errors.ts';
 import { isName } from '../kernel/ids.ts';
 import { canonicalJson, jsonBytes, parseJson } from '../kernel/json.ts';
-import { createOrConfirm } from '../store/create-or-confirm.ts';
+import { createOrConfirm, readPatiently } from '../store/create-or-confirm.ts';
 import { manifestName } from '../store/layout.ts';
 import type { ObjectStore } from '../store/port.ts';
 
@@ -94,7 +94,7 @@ export function parseManifest(where: string, bytes: Uint8Array | string): Manife
 /** @throws SkeinError NOT_FOUND when there is no such run, CORRUPT when its manifest cannot be read */
 export async function readManifest(store: ObjectStore, runId: string): Promise<Manifest> {
   const object = manifestName(runId);
-  const stored = await store.read(object);
+  const stored = await readPatiently(store, object);
   if (!stored) {
     throw new SkeinError('NOT_FOUND', `run ${runId}: no such run in ${store.url} (skein list shows those there are)`, {
       fields: { run: runId },

@@ -7,9 +7,9 @@ import { z } from 'zod';
 
 import { isSkeinError } from '../kernel/errors.ts';
 import { jsonBytes, parseJson } from '../kernel/json.ts';
-import { overwrite } from '../store/create-or-confirm.ts';
+import { overwrite, readPatiently, type PersistOptions } from '../store/create-or-confirm.ts';
 import { statusName } from '../store/layout.ts';
-import type { CallOptions, ObjectStore } from '../store/port.ts';
+import type { ObjectStore } from '../store/port.ts';
 
 const count = z.number().default(0);
 
@@ -54,10 +54,10 @@ export function makeStatus(input: RunStatusInput): RunStatus {
 export async function readStatus(
   store: ObjectStore,
   runId: string,
-  options: CallOptions = {},
+  options: PersistOptions = {},
 ): Promise<RunStatus | undefined> {
   const object = statusName(runId);
-  const stored = await store.read(object, options);
+  const stored = await readPatiently(store, object, options);
   if (!stored) return undefined;
   try {
     return statusSchema.safeParse(parseJson(object, stored.bytes)).data;
@@ -72,7 +72,7 @@ export async function writeStatus(
   store: ObjectStore,
   runId: string,
   status: RunStatus,
-  options: CallOptions = {},
+  options: PersistOptions = {},
 ): Promise<void> {
   await overwrite(store, statusName(runId), jsonBytes(status, 2), options);
 }

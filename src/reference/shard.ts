@@ -1,0 +1,188 @@
+/**
+ * The upload side: one actor's new reference as a shard of the run (U-03 … U-05), and the two bundles that go with a task
+ * (U-01, U-02). Plain functions that throw; that no failure of theirs fails a task is their caller's business (U-06).
+ *
+ * Invariants: S1 `_upload_complete` goes last, and first away if the slice is written again: who sees it sees a whole
+ * slice of one build (U-04). S2 what is shipped was read as one whole: nothing is read from the tree after the marker
+ * has been looked at for the second time (U-07). S3 our own records lie beside the content, as side-cars.
+ */
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import pLimit from 'p-limit';
+
+import { sha256 } from '../kernel/digest.ts';
+import { systemCode } from '../kernel/errors.ts';
+import { failPoint } from '../kernel/failpoint.ts';
+import { jsonBytes } from '../kernel/json.ts';
+import {
+  callPatiently,
+  createOrConfirm,
+  overwrite,
+  readPatiently,
+  type PersistOptions,
+} from '../store/create-or-confirm.ts';
+import { MARKERS, nameBelow, sessionPrefix, setupSessionsPrefix, shardDatabasePrefix } from '../store/layout.ts';
+import type { ObjectStore } from '../store/port.ts';
+import { uploadTree } from '../store/prefix.ts';
+import { buildFacts } from './build-facts.ts';
+import { localReference, type LocalReference } from './local-reference.ts';
+import { SHARD_RECORD, type ShardRecord } from './shard-slice.ts';
+
+/** Objects in flight: shards are small, and several actors ship at once. */
+const UPLOADS_AT_ONCE = 8;
+
+export interface ShipQuestion {
+  readonly database: string;
+  /** Of the reference as it stands; undefined if it has no marker. */
+  readonly fingerprint: string | undefined;
+  /** What this actor has shipped whole (U-05). */
+  readonly uploadedDbs: ReadonlySet<string>;
+  /** What was seeded, read from the bucket and never from disk (S-08). */
+  readonly seedFingerprints: ReadonlyMap<string, string>;
+  readonly run: { readonly queryMode: string; readonly framework: string; readonly slayerSetup: string };
+}
+
+/** The frameworks that build references: ours, and its name in the original. */
+const ENCODING_FRAMEWORKS: ReadonlySet<string> = new Set(['encode', 'pydantic_ai_otf_encode']);
+
+/** Whether a database's reference is new and this run's to ship (U-03). */
+export function shouldShip({ database, fingerprint, uploadedDbs, seedFingerprints, run }: ShipQuestion): boolean {
+  const isGateOpen =
+    run.queryMode === 'slayer' && run.slayerSetup === 'on-the-fly' && ENCODING_FRAMEWORKS.has(run.framework);
+  if (!isGateOpen || fingerprint === undefined || database.startsWith('.')) return false;
+  return !uploadedDbs.has(database) && seedFingerprints.get(database) !== fingerprint;
+}
+
+export interface ShardUpload extends PersistOptions {
+  readonly store: ObjectStore;
+  readonly runId: string;
+  /** `shardId(hostname, pid, actor)` of store/layout. */
+  readonly shard: string;
+  readonly database: string;
+  readonly referenceRoot: string;
+  /** Of the grant to build; default what the identity record says, else 0. */
+  readonly epoch?: number;
+}
+
+export type ShardOutcome =
+  | { readonly kind: 'uploaded'; readonly files: number }
+  /** This shard holds this very reference already. */
+  | { readonly kind: 'unchanged' }
+  /** No marked reference stands there: nothing to ship. */
+  | { readonly kind: 'absent' };
+
+/**
+ * Ships the reference of `database` as `post_run/slayer_models_otf/<shard>/<db>/`. It may be called with or without the
+ * database's lock.
+ * @throws SkeinError the store's; UNAVAILABLE if the reference keeps changing. The slice is then incomplete
+ */
+export async function uploadShard(upload: ShardUpload): Promise<ShardOutcome> {
+  const { store, runId, shard, database, referenceRoot } = upload;
+  const reference = await localReference(referenceRoot, database);
+  if (!reference) return { kind: 'absent' };
+  const prefix = shardDatabasePrefix(runId, shard, database);
+  const record = recordOf(upload, reference);
+  if (await holdsAlready(upload, prefix, record)) return { kind: 'unchanged' };
+  await takeCompleteOff(upload, prefix);
+
+  const limit = pLimit(UPLOADS_AT_ONCE);
+  await Promise.all(
+    [...reference.files].map(([path, { bytes }]) => limit(() => put(upload, nameBelow(prefix, path), bytes))),
+  );
+  failPoint('shard.before-sidecar');
+  const mtimes = Object.fromEntries([...reference.files].map(([path, { mtimeS }]) => [path, mtimeS]));
+  await put(upload, prefix + SHARD_RECORD, jsonBytes(record, 2));
+  await put(upload, prefix + MARKERS.sourceMtimes, jsonBytes(mtimes, 2));
+  failPoint('shard.before-complete');
+  await createOrConfirm(store, prefix + MARKERS.uploadComplete, Buffer.from('ok'), upload);
+  failPoint('shard.after-complete');
+  return { kind: 'uploaded', files: reference.files.size };
+}
+
+function recordOf(upload: ShardUpload, reference: LocalReference): ShardRecord {
+  const facts = buildFacts(reference.identity);
+  return {
+    version: 1,
+    database: upload.database,
+    epoch: upload.epoch ?? facts.epoch,
+    run_id: upload.runId,
+    built_at_ms: reference.order.builtAtMs,
+    content_digest: reference.order.digest,
+    files: Object.fromEntries(
+      [...reference.files].map(([path, { bytes }]) => [path, { size: bytes.length, sha256: sha256(bytes) }]),
+    ),
+    identity: reference.identity ?? null,
+  };
+}
+
+/** Whether the slice is complete and of these very files: an upload that died after its last object, or a repeated one. */
+async function holdsAlready(upload: ShardUpload, prefix: string, record: ShardRecord): Promise<boolean> {
+  const [complete, standing] = await Promise.all([
+    readPatiently(upload.store, prefix + MARKERS.uploadComplete, upload),
+    readPatiently(upload.store, prefix + SHARD_RECORD, upload),
+  ]);
+  return complete !== undefined && standing?.bytes.equals(jsonBytes(record, 2)) === true;
+}
+
+/** A shard's name can come again (pid 1 in a container): its earlier slice is opened before it is written over. */
+async function takeCompleteOff(upload: ShardUpload, prefix: string): Promise<void> {
+  const name = prefix + MARKERS.uploadComplete;
+  for (;;) {
+    const info = await callPatiently(`looking at ${name}`, upload, (signal) => upload.store.stat(name, { signal }));
+    if (!info) return;
+    await callPatiently(`removing ${name}`, upload, (signal) => upload.store.remove(name, info.generation, { signal }));
+  }
+}
+
+async function put(upload: ShardUpload, name: string, bytes: Uint8Array): Promise<void> {
+  const outcome = await createOrConfirm(upload.store, name, bytes, upload);
+  if (outcome.kind !== 'conflict') return;
+  await overwrite(upload.store, name, bytes, { ...upload, generation: outcome.standing.generation });
+}
+
+/** Ships a task's scratch folder as its debug bundle (U-01). False: there is none. */
+export async function uploadDebugBundle(
+  { store, runId, ...options }: PersistOptions & { readonly store: ObjectStore; readonly runId: string },
+  { instanceId, attempt, scratchDir }: { instanceId: string; attempt: number; scratchDir: string },
+): Promise<boolean> {
+  if (!(await isFolder(scratchDir))) return false;
+  await uploadTree(store, scratchDir, sessionPrefix(runId, instanceId, attempt), options);
+  return true;
+}
+
+/**
+ * Ships the encoder's sessions of every database below `root` that has a file from `sinceMs` on, its whole folder (U-02).
+ * The databases that went.
+ */
+export async function uploadSetupSessions(
+  { store, runId, ...options }: PersistOptions & { readonly store: ObjectStore; readonly runId: string },
+  { root, sinceMs }: { root: string; sinceMs: number },
+): Promise<string[]> {
+  if (!(await isFolder(root))) return [];
+  const shipped: string[] = [];
+  for (const entry of await readdir(root, { withFileTypes: true })) {
+    if (!entry.isDirectory() || entry.name.startsWith('.')) continue;
+    const dir = join(root, entry.name);
+    if (!(await hasFileSince(dir, sinceMs))) continue;
+    await uploadTree(store, dir, setupSessionsPrefix(runId, entry.name), options);
+    shipped.push(entry.name);
+  }
+  return shipped;
+}
+
+async function hasFileSince(dir: string, sinceMs: number): Promise<boolean> {
+  for (const entry of await readdir(dir, { withFileTypes: true, recursive: true })) {
+    if (entry.isFile() && (await stat(join(entry.parentPath, entry.name))).mtimeMs >= sinceMs) return true;
+  }
+  return false;
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return false;
+    throw error;
+  }
+}
