@@ -50,7 +50,7 @@ export interface Dataset {
   meanings(database: string): Promise<ColumnMeanings>;
   /** Whether `database` is whole: all three files there, SQLite's header right, KB and meanings readable. @throws SkeinError INVALID_INPUT */
   checkDatabase(database: string): Promise<void>;
-  /** A private, writable copy at `targetPath`, in rollback-journal mode. @throws SkeinError INVALID_INPUT, CORRUPT */
+  /** A private, writable copy at `targetPath`, in rollback-journal mode. @throws SkeinError INVALID_INPUT */
   copyDatabase(database: string, targetPath: string): Promise<void>;
 }
 

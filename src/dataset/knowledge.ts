@@ -94,7 +94,9 @@ function fieldsFrom(value: unknown): FieldsMeaning {
   if (value === null || typeof value !== 'object' || Array.isArray(value)) return {};
   const fields: Record<string, string | FieldsMeaning> = {};
   for (const [name, part] of Object.entries(value)) {
-    fields[name] = part !== null && typeof part === 'object' ? fieldsFrom(part) : String(part);
+    // A list tells the meaning of each element.
+    if (Array.isArray(part)) fields[name] = part.filter((item) => typeof item === 'string').join('; ');
+    else fields[name] = part !== null && typeof part === 'object' ? fieldsFrom(part) : String(part);
   }
   return fields;
 }

@@ -40,7 +40,7 @@ export async function checkSqliteFile(path: string): Promise<'rollback' | 'wal'>
  * A private, writable copy of the SQLite file `source` at `target` (its folder is made): one whole file in rollback-journal
  * mode, whatever mode the original is in; changes that stand in a `-wal` beside the original are in it. The target
  * appears by rename (V-22). It is not synced: a scratch copy does not outlive a crash of the machine.
- * @throws SkeinError INVALID_INPUT as `checkSqliteFile`; CORRUPT when SQLite cannot read what was copied
+ * @throws SkeinError INVALID_INPUT as `checkSqliteFile`, and when SQLite cannot read a WAL file
  */
 export async function copySqliteFile(source: string, target: string): Promise<void> {
   const journal = await checkSqliteFile(source);
@@ -75,7 +75,7 @@ function leaveWalMode(path: string, source: string): void {
     using database = new DatabaseSync(path);
     database.exec('PRAGMA synchronous = OFF; PRAGMA journal_mode = DELETE;');
   } catch (error) {
-    throw new SkeinError('CORRUPT', `database ${source}: SQLite cannot read it: ${asError(error).message}`, {
+    throw new SkeinError('INVALID_INPUT', `database ${source}: SQLite cannot read it: ${asError(error).message}`, {
       cause: error,
     });
   }

@@ -1,0 +1,221 @@
+/**
+ * Stage 1: the deterministic cache of one database, `<cache root>/<db>/` (seed-system 2A). It costs nothing but time,
+ * so it is rebuilt whenever its inputs differ.
+ *
+ * Layout: `datasources/<db>.yaml` (absolute URL), `models/<db>/<model>.yaml`, `memories.yaml` (the whole KB),
+ * `_kb_rows.json`, and `_cache_fp.txt`, the fingerprint of the inputs, whose presence says that the rest is whole.
+ *
+ * Invariants: S1 everything is built in `<cache root>/.<db>.tmp-<pid>-<random>/`, synced, marked last, and appears by
+ * one rename (D-10). S2 of two builders, in whatever processes, one wins and the other takes its work. S3 a folder
+ * without marker is scrap: absent for readers, removed at the next commit. S4 the dataset is only read.
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+
+import { databaseFiles, readKb, readMeanings } from '../dataset/dataset.ts';
+import { checkSqliteFile, copySqliteFile } from '../dataset/sqlite-file.ts';
+import type { ColumnMeanings, KbRow } from '../dataset/task.ts';
+import { asError, SkeinError, systemCode } from '../kernel/errors.ts';
+import { parseName } from '../kernel/ids.ts';
+import { jsonBytes } from '../kernel/json.ts';
+import { failPoint } from '../kernel/failpoint.ts';
+import { discard, fsyncDirectory, writeTemp } from '../store/durable-file.ts';
+import { fileSystemError } from '../store/fs-errors.ts';
+import { MARKERS } from '../store/layout.ts';
+import { absoluteUrl, datasourceFor, renderDatasource } from './datasource-file.ts';
+import { enrich } from './enrich.ts';
+import type { Enrichment } from './enrich.ts';
+import { stage1Fingerprint } from './fingerprint.ts';
+import { ingest } from './ingest.ts';
+import { memoriesFor, renderMemories } from './memory-file.ts';
+import { renderModel } from './model-file.ts';
+import { sweepDeadTemps } from './dead-temps.ts';
+
+/** The parsed KB rows beside the models (D-06). */
+export const KB_ROWS_FILE = '_kb_rows.json';
+
+export interface CacheRequest {
+  /** The dataset, or just where it is. */
+  readonly dataset: { readonly dir: string };
+  readonly database: string;
+  /** Holds `<db>/` for every database; made if it is not there. */
+  readonly cacheRoot: string;
+  /** True: build even if a fresh cache stands there. Default false. */
+  readonly force?: boolean;
+}
+
+/** What stage 1 found worth saying while it built. */
+export interface CacheNotes {
+  readonly modelCount: number;
+  readonly columnCount: number;
+  readonly leafCount: number;
+  /** Keys of column meanings that no column has. */
+  readonly unmatchedMeanings: readonly string[];
+  /** Columns without a meaning. */
+  readonly undescribed: readonly string[];
+  /** `<kb id>:<child id>` of children that no KB row has; such references are left out (T-01). */
+  readonly unknownChildren: readonly string[];
+}
+
+export interface Cache {
+  readonly dir: string;
+  readonly fingerprint: string;
+  /** False: a fresh one was there already, or another builder was faster. */
+  readonly wasBuilt: boolean;
+  /** Only when built here. */
+  readonly notes?: CacheNotes;
+}
+
+/**
+ * The fingerprint that the cache at `dir` is marked with, or undefined: no cache, or scrap (S3).
+ */
+export async function cacheFingerprint(dir: string): Promise<string | undefined> {
+  try {
+    return (await readFile(join(dir, MARKERS.cacheFingerprint), 'utf8')).trim();
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Whether the cache of `database` stands there and is that of the dataset's present content.
+ * @throws SkeinError INVALID_INPUT when an input is missing (D-01)
+ */
+export async function isCacheFresh(request: Omit<CacheRequest, 'force'>): Promise<boolean> {
+  const marked = await cacheFingerprint(join(request.cacheRoot, request.database));
+  return marked !== undefined && marked === (await stage1Fingerprint(request.dataset.dir, request.database));
+}
+
+/**
+ * The cache of `database`: the one that stands there if its inputs are still the same, else a new one.
+ * @throws SkeinError INVALID_INPUT (an input missing or broken) | DISK_FULL | STORE_UNAVAILABLE
+ */
+export async function ensureCache(request: CacheRequest): Promise<Cache> {
+  const { dataset, database, cacheRoot, force = false } = request;
+  parseName('database', database);
+  const dir = join(cacheRoot, database);
+  const fingerprint = await stage1Fingerprint(dataset.dir, database);
+  if (!force && (await cacheFingerprint(dir)) === fingerprint) return { dir, fingerprint, wasBuilt: false };
+
+  // Input that is no good is found before anything is made.
+  const inputs = await readInputs(dataset.dir, database);
+  try {
+    await mkdir(cacheRoot, { recursive: true });
+    await sweepDeadTemps(cacheRoot, `.${database}.tmp-`);
+    const temp = join(cacheRoot, `.${database}.tmp-${process.pid}-${randomBytes(4).toString('hex')}`);
+    try {
+      const notes = await build(temp, inputs, fingerprint);
+      const wasBuilt = await commit(temp, dir, fingerprint, force);
+      failPoint('stage1.after-commit');
+      return { dir, fingerprint, wasBuilt, ...(wasBuilt && { notes }) };
+    } finally {
+      await rm(temp, { recursive: true, force: true });
+    }
+  } catch (error) {
+    if (!/^E(?!RR_)/.test(systemCode(error) ?? '')) throw error;
+    throw fileSystemError(`building the cache of ${database} in ${cacheRoot}`, error);
+  }
+}
+
+interface Inputs {
+  readonly database: string;
+  readonly sqlite: string;
+  readonly kb: readonly KbRow[];
+  readonly meanings: ColumnMeanings;
+}
+
+async function readInputs(datasetDir: string, database: string): Promise<Inputs> {
+  const { sqlite } = databaseFiles(datasetDir, database);
+  const [kb, meanings] = await Promise.all([
+    readKb(datasetDir, database),
+    readMeanings(datasetDir, database),
+    checkSqliteFile(sqlite),
+  ]);
+  return { database, sqlite, kb, meanings };
+}
+
+async function build(temp: string, inputs: Inputs, fingerprint: string): Promise<CacheNotes> {
+  const { database, sqlite: source, kb } = inputs;
+  const copy = join(temp, '.source.sqlite');
+  await copySqliteFile(source, copy);
+  const { models, ...found } = introspect(copy, inputs);
+  await discard(copy);
+
+  const unknownChildren: string[] = [];
+  const memories = memoriesFor(database, kb, {
+    onUnknownChild: (kbId, child) => unknownChildren.push(`${kbId}:${child}`),
+  });
+  const files = new Map<string, string | Uint8Array>([
+    [`datasources/${database}.yaml`, renderDatasource(datasourceFor(database, absoluteUrl(source)))],
+    ...models.map((model) => [`models/${database}/${model.name}.yaml`, renderModel(model)] as const),
+    ['memories.yaml', renderMemories(memories)],
+    [KB_ROWS_FILE, jsonBytes(kb, 2)],
+  ]);
+  await writeTree(temp, files);
+  failPoint('stage1.before-marker');
+  await writeTemp(join(temp, MARKERS.cacheFingerprint), Buffer.from(`${fingerprint}\n`));
+  await fsyncDirectory(temp);
+  failPoint('stage1.after-marker');
+  return {
+    modelCount: models.length,
+    columnCount: models.reduce((sum, model) => sum + model.columns.length, 0),
+    leafCount: found.leafCount,
+    unmatchedMeanings: found.unmatchedMeanings,
+    undescribed: found.undescribed,
+    unknownChildren,
+  };
+}
+
+function introspect(copy: string, { database, sqlite, meanings }: Inputs): Enrichment {
+  try {
+    using open = new DatabaseSync(copy, { readOnly: true });
+    return enrich(ingest(open, database), meanings, open);
+  } catch (error) {
+    if (systemCode(error) !== 'ERR_SQLITE_ERROR') throw error;
+    const reason = asError(error).message;
+    throw new SkeinError('INVALID_INPUT', `database ${sqlite}: SQLite cannot read it: ${reason}`, { cause: error });
+  }
+}
+
+/** Writes `files` (by relative path) below `root` and brings them and their folders to the disk. */
+async function writeTree(root: string, files: ReadonlyMap<string, string | Uint8Array>): Promise<void> {
+  const folders = new Set<string>();
+  for (const path of files.keys()) {
+    for (let folder = dirname(join(root, path)); folder.length >= root.length; folder = dirname(folder))
+      folders.add(folder);
+  }
+  for (const folder of folders) await mkdir(folder, { recursive: true });
+  await Promise.all(
+    [...files].map(([path, content]) =>
+      writeTemp(join(root, path), typeof content === 'string' ? Buffer.from(content) : content),
+    ),
+  );
+  await Promise.all([...folders].map((folder) => fsyncDirectory(folder)));
+}
+
+/** Puts `temp` at `dir`. False: another builder's cache of the same inputs stands there now. */
+async function commit(temp: string, dir: string, fingerprint: string, force: boolean): Promise<boolean> {
+  const marked = await cacheFingerprint(dir);
+  if (marked === fingerprint && !force) return false;
+  await takeAway(dir);
+  try {
+    await rename(temp, dir);
+  } catch (error) {
+    if ((await cacheFingerprint(dir)) === fingerprint) return false;
+    throw error;
+  }
+  await fsyncDirectory(dirname(dir));
+  return true;
+}
+
+/** Removes a stale, forced or markerless cache: marker off first, then aside, so that no reader meets half of it. */
+async function takeAway(dir: string): Promise<void> {
+  if ((await stat(dir).catch(() => undefined)) === undefined) return;
+  await rm(join(dir, MARKERS.cacheFingerprint), { force: true });
+  const aside = `${dirname(dir)}/.${basename(dir)}.tmp-${process.pid}-${randomBytes(4).toString('hex')}`;
+  // Another builder may have been faster: what is gone need not be taken away.
+  await rename(dir, aside).catch(() => {});
+  await rm(aside, { recursive: true, force: true });
+}
