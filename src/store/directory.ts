@@ -11,7 +11,7 @@
  * two processes one wins. S4 a link is never followed, a folder is no object. S5 a resolved write is on the disk.
  */
 import fs from 'node:fs';
-import { constants, mkdir, open, realpath, rmdir, unlink, utimes, writeFile } from 'node:fs/promises';
+import { constants, open, realpath, rmdir, unlink, utimes, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
@@ -20,7 +20,7 @@ import { asError, SkeinError, systemCode } from '../kernel/errors.ts';
 import { sleep, throwIfCancelled } from '../kernel/retry.ts';
 import { walk } from './directory-list.ts';
 import { discard, fsyncDirectory, publishNew, publishOver, writeTemp, type FileStamp } from './durable-file.ts';
-import { Folders } from './folders.ts';
+import { Folders, makeFolders } from './folders.ts';
 import { fileSystemError } from './fs-errors.ts';
 import { compareNames, OWN_FOLDER, safeJoin, validatePrefix } from './object-name.ts';
 import { OwnFolder } from './own-folder.ts';
@@ -49,12 +49,13 @@ const MAX_PAGE = 1000;
  * @throws SkeinError INVALID_INPUT for a relative or otherwise illegal URL, or if a file stands there
  */
 export async function openDirectoryStore(url: string, field = '--store'): Promise<ObjectStore> {
-  const root = await canonical(directoryOf(url, field), url, field);
+  const path = directoryOf(url, field);
+  const root = await canonical(path, url, field);
   const own = new OwnFolder(root);
   await own.sweep(Date.now()).catch((error: unknown) => {
     throw fileSystemError(`opening the store ${url}`, error);
   });
-  return new DirectoryStore(root, own);
+  return new DirectoryStore(pathToFileURL(path).href, root, own);
 }
 
 function directoryOf(url: string, field: string): string {
@@ -104,8 +105,8 @@ class DirectoryStore implements ObjectStore {
   readonly #folders: Folders;
   readonly #lock: WriteLock;
 
-  constructor(root: string, own: OwnFolder) {
-    this.url = pathToFileURL(root).href;
+  constructor(url: string, root: string, own: OwnFolder) {
+    this.url = url;
     this.#root = root;
     this.#own = own;
     this.#folders = new Folders(root);
@@ -117,13 +118,14 @@ class DirectoryStore implements ObjectStore {
       const { temp, stamp } = await this.#prepare(path, bytes);
       try {
         throwIfCancelled(options.signal, `writing ${name}`);
-        if (!(await this.#link(temp, path, bytes))) return { kind: 'conflict', generation: await this.#standing(path) };
+        const published = await this.#link(temp, stamp, path, bytes);
+        if (published === undefined) return { kind: 'conflict', generation: await this.#standing(path) };
+        await this.#settle(path);
+        return { kind: 'written', generation: generationOf(published) };
       } catch (error) {
         await discard(temp);
         throw error;
       }
-      await this.#settle(path);
-      return { kind: 'written', generation: generationOf(stamp) };
     });
   }
 
@@ -160,7 +162,7 @@ class DirectoryStore implements ObjectStore {
       // Without O_NONBLOCK a pipe that somebody put there would hold the call for ever.
       const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
       const file = await open(path, flags).catch((error: unknown) => {
-        if (systemCode(error) === 'ENOENT') return undefined;
+        if (isAbsence(error)) return undefined;
         throw error;
       });
       if (file === undefined) return undefined;
@@ -240,9 +242,9 @@ class DirectoryStore implements ObjectStore {
   /** Makes the root if it must, writes and reads a probe there, and takes away whatever it made. */
   async checkWritable(): Promise<void> {
     const probe = join(this.#root, `${OWN_FOLDER}-probe-${process.pid}-${Date.now()}`);
-    let made: string | undefined;
+    let made: string[] = [];
     try {
-      made = await mkdir(this.#root, { recursive: true });
+      made = await makeFolders(this.#root);
       await writeFile(probe, 'probe', { flag: 'wx', flush: true });
       await unlink(probe);
     } catch (error) {
@@ -252,7 +254,8 @@ class DirectoryStore implements ObjectStore {
         cause: error,
       });
     } finally {
-      if (made !== undefined) await removeMade(this.#root, dirname(made));
+      // Only those that are still empty: somebody else may have begun to use them.
+      for (const folder of made.toReversed()) await rmdir(folder).catch(() => {});
     }
   }
 
@@ -294,18 +297,21 @@ class DirectoryStore implements ObjectStore {
     }
   }
 
-  /** Publishes a new object. A folder taken away, or a temp swept by another machine, is made again once. */
-  async #link(temp: string, path: string, bytes: Uint8Array): Promise<boolean> {
+  /**
+   * Publishes a new object, undefined if something stands there. A folder taken away, or a temp swept by another
+   * machine, is made again once; the object then has that temp's stamp.
+   */
+  async #link(temp: string, stamp: FileStamp, path: string, bytes: Uint8Array): Promise<FileStamp | undefined> {
     try {
-      return await publishNew(temp, path);
+      return (await publishNew(temp, path)) ? stamp : undefined;
     } catch (error) {
       if (systemCode(error) !== 'ENOENT') throw error;
     }
     this.#folders.forget();
     await this.#folders.ensure(dirname(path));
     await discard(temp);
-    await this.#writeTemp(temp, bytes);
-    return publishNew(temp, path);
+    const again = await this.#writeTemp(temp, bytes);
+    return (await publishNew(temp, path)) ? again : undefined;
   }
 
   /** Brings a published object's entry to the disk. If that fails the object stands there, but may not survive. */
@@ -346,9 +352,14 @@ async function statOrAbsent(path: string): Promise<fs.BigIntStats | undefined> {
   try {
     return await lstat(path, { bigint: true });
   } catch (error) {
-    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return undefined;
+    if (isAbsence(error)) return undefined;
     throw error;
   }
+}
+
+/** Below a file there is nothing either. */
+function isAbsence(error: unknown): boolean {
+  return systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR';
 }
 
 function kindOf(stats: fs.BigIntStats): string {
@@ -372,17 +383,4 @@ async function makeLater(temp: string, stamp: FileStamp, standing: FileStamp): P
 async function outliveTick(stamp: FileStamp, signal: AbortSignal | undefined): Promise<void> {
   const ageMs = Date.now() - Number(stamp.mtimeNs / 1_000_000n);
   if (Math.abs(ageMs) < TICK_MS) await sleep(TICK_MS - ageMs, signal);
-}
-
-/** Removes the empty folders from `dir` up to, but not, `stop`. */
-async function removeMade(dir: string, stop: string): Promise<void> {
-  for (let made = dir; made !== stop; made = dirname(made)) {
-    if (
-      !(await rmdir(made).then(
-        () => true,
-        () => false,
-      ))
-    )
-      return;
-  }
 }

@@ -106,8 +106,30 @@ export class Folders {
   }
 
   async #makeRoot(): Promise<void> {
-    const first = await mkdir(this.#root, { recursive: true });
-    if (first === undefined) return;
-    for (let dir = this.#root; dir !== dirname(first); dir = dirname(dir)) await fsyncDirectory(dirname(dir));
+    for (const made of await makeFolders(this.#root)) await fsyncDirectory(dirname(made));
+  }
+}
+
+/**
+ * Makes `dir` and what is missing above it; gives those that it made, the highest first. Not `mkdir` with `recursive`:
+ * where a folder exists and none can be made in it (`/proc`), Node 24's never ends.
+ * @throws the system's error
+ */
+export async function makeFolders(dir: string): Promise<string[]> {
+  try {
+    await mkdir(dir);
+    return [dir];
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === 'EEXIST' && (await fs.promises.stat(dir)).isDirectory()) return [];
+    if (code !== 'ENOENT' || dirname(dir) === dir) throw error;
+  }
+  const made = await makeFolders(dirname(dir));
+  try {
+    await mkdir(dir);
+    return [...made, dir];
+  } catch (error) {
+    if (systemCode(error) === 'EEXIST') return made;
+    throw error;
   }
 }

@@ -7,7 +7,7 @@
  * T2 no object name leads out of the destination. T3 a local file is whole or as it was. T4 nothing is lost silently:
  * what was not shipped or fetched is an error or stands in `skipped`.
  */
-import { lstat, mkdir, open, readdir, readFile, rename, unlink, utimes } from 'node:fs/promises';
+import { lstat, open, readdir, readFile, rename, unlink, utimes } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
 import pLimit from 'p-limit';
@@ -15,6 +15,7 @@ import pLimit from 'p-limit';
 import { describeError, isSkeinError, SkeinError } from '../kernel/errors.ts';
 import { throwIfCancelled } from '../kernel/retry.ts';
 import { callPatiently, createOrConfirm, overwrite, readPatiently, type PersistOptions } from './create-or-confirm.ts';
+import { makeFolders } from './folders.ts';
 import { fileSystemError } from './fs-errors.ts';
 import { compareNames, safeJoin, validateObjectName } from './object-name.ts';
 import type { ListOptions, ListPage, ObjectInfo, ObjectStore } from './port.ts';
@@ -278,7 +279,7 @@ async function writeAside(path: string, bytes: Uint8Array, updatedMs: number): P
   const aside = join(dirname(path), `.${basename(path).slice(0, 200)}.part-${process.pid}-${(asideCount += 1)}`);
   const file = await open(aside, 'wx').catch(async (error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') throw error;
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolders(dirname(path));
     return open(aside, 'wx');
   });
   try {

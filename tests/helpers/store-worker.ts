@@ -1,0 +1,44 @@
+/**
+ * A process of its own on one directory store, for tests of what two of them do to each other:
+ * `increment URL NAME TIMES` adds to a counter by compare-and-set; `hold-lock FILE` takes the write lock, says so and
+ * keeps it; `write-temp URL` says where its temps go and never ends; `create URL NAME` writes its pid if nobody has.
+ */
+import { writeFileSync } from 'node:fs';
+
+import { openDirectoryStore } from '../../src/store/directory.ts';
+import { WriteLock } from '../../src/store/write-lock.ts';
+
+const [command = '', target = '', name = '', times = '0'] = process.argv.slice(2);
+
+switch (command) {
+  case 'increment': {
+    await using store = await openDirectoryStore(target);
+    for (let done = 0; done < Number(times);) {
+      const counter = await store.read(name);
+      if (counter === undefined) throw new Error(`${name} is not there`);
+      const next = Buffer.from(String(Number(counter.bytes.toString()) + 1));
+      if ((await store.replace(name, next, counter.generation)).kind === 'written') done += 1;
+    }
+    break;
+  }
+  case 'create': {
+    await using store = await openDirectoryStore(target);
+    console.log((await store.create(name, Buffer.from(String(process.pid)))).kind);
+    break;
+  }
+  case 'hold-lock':
+    await new WriteLock(target).hold(() => {
+      console.log('held');
+      return new Promise(() => setInterval(() => {}, 1000));
+    });
+    break;
+  case 'leave-temp': {
+    const { OwnFolder } = await import('../../src/store/own-folder.ts');
+    writeFileSync(new OwnFolder(target).newTemp(), 'half of');
+    console.log('left');
+    setInterval(() => {}, 1000);
+    break;
+  }
+  default:
+    throw new Error(`no command ${command}`);
+}
