@@ -1,0 +1,77 @@
+/**
+ * `eval.json` as a file: the run's numbers around its canonical rows (C-05). Rows are written as they come; the numbers
+ * that stand before them are known only at the end, so rows go to a spool first.
+ *
+ * Invariants: E1 the file is whole or as it was. E2 its bytes are those of one JSON text with indent 2 and a final newline.
+ */
+import { createReadStream } from 'node:fs';
+import { open, rename, rm, type FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
+
+import { fsyncDirectory } from '../store/durable-file.ts';
+import { fileSystemError } from '../store/fs-errors.ts';
+import type { StoredRow } from './canonical-row.ts';
+
+export class EvalReport implements AsyncDisposable {
+  readonly #path: string;
+  readonly #spool: FileHandle;
+  #hasRows = false;
+
+  private constructor(path: string, spool: FileHandle) {
+    this.#path = path;
+    this.#spool = spool;
+  }
+
+  /** Begins the report that will be at `path`. Disposing of it without `publish` leaves `path` as it was. */
+  static async create(path: string): Promise<EvalReport> {
+    return guard(path, async () => new EvalReport(path, await open(spoolOf(path), 'w')));
+  }
+
+  async add(rows: readonly StoredRow[]): Promise<void> {
+    if (rows.length === 0) return;
+    const texts = rows.map((row) => `    ${indented(row, '    ')}`);
+    const lead = this.#hasRows ? ',\n' : '\n';
+    this.#hasRows = true;
+    await guard(this.#path, () => this.#spool.writeFile(lead + texts.join(',\n')));
+  }
+
+  /** Writes the whole beside its place. @param head fields before `results` @param tail fields after it */
+  async finish(head: object, tail: object): Promise<void> {
+    await guard(this.#path, async () => {
+      await this.#spool.close();
+      await using file = await open(tempOf(this.#path), 'w');
+      await file.writeFile(`${indented(head, '').slice(0, -2)},\n  "results": [`);
+      for await (const chunk of createReadStream(spoolOf(this.#path))) await file.writeFile(chunk as Buffer);
+      await file.writeFile(`${this.#hasRows ? '\n  ' : ''}],\n${indented(tail, '').slice(2)}\n`);
+      await file.sync();
+    });
+  }
+
+  /** Puts what `finish` wrote in its place. */
+  async publish(): Promise<void> {
+    await guard(this.#path, async () => {
+      await rename(tempOf(this.#path), this.#path);
+      await fsyncDirectory(dirname(this.#path));
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#spool.close().catch(() => {});
+    await Promise.all([spoolOf(this.#path), tempOf(this.#path)].map((path) => rm(path, { force: true })));
+  }
+}
+
+/* Fixed names: what a killed fetch left is written over by the next one, under the lock of the folder. */
+const spoolOf = (path: string): string => `${path}.rows.tmp`;
+const tempOf = (path: string): string => `${path}.tmp`;
+
+const indented = (value: object, margin: string): string =>
+  JSON.stringify(value, null, 2).replaceAll('\n', `\n${margin}`);
+
+async function guard<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw fileSystemError(`writing ${path}`, error);
+  }
+}

@@ -1,0 +1,59 @@
+/** Where the rows of a run are read from: the bucket, or a local mirror of it. Paths are below the run's `rows/`. */
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { systemCode } from '../kernel/errors.ts';
+import { readPatiently, type PersistOptions } from '../store/create-or-confirm.ts';
+import { rowsPrefix } from '../store/layout.ts';
+import type { ObjectStore } from '../store/port.ts';
+import { listAll } from '../store/prefix.ts';
+import { addRowPath, groupRowPaths, type RowFile } from './canonical-row.ts';
+
+export interface RowSource {
+  /** The row files of every id that has any. */
+  list(): Promise<Map<string, RowFile[]>>;
+  /** The bytes of one of them, undefined if it went away. */
+  read(file: RowFile): Promise<Uint8Array | undefined>;
+}
+
+export function storeRows(store: ObjectStore, runId: string, options: PersistOptions = {}): RowSource {
+  const prefix = rowsPrefix(runId);
+  return {
+    list: async () => {
+      const files = groupRowPaths([]);
+      for await (const { name } of listAll(store, prefix, options)) addRowPath(files, name.slice(prefix.length));
+      return files;
+    },
+    read: async ({ path }) => (await readPatiently(store, `${prefix}${path}`, options))?.bytes,
+  };
+}
+
+/** The rows in `rowsDir`, the `rows/` of a mirrored run. */
+export function mirrorRows(rowsDir: string): RowSource {
+  return {
+    list: async () => {
+      const files = groupRowPaths([]);
+      for (const id of await entries(rowsDir)) {
+        for (const name of await entries(join(rowsDir, id))) addRowPath(files, `${id}/${name}`);
+      }
+      return files;
+    },
+    read: async ({ path }) => {
+      try {
+        return await readFile(join(rowsDir, path));
+      } catch (error) {
+        if (systemCode(error) === 'ENOENT') return undefined;
+        throw error;
+      }
+    },
+  };
+}
+
+async function entries(dir: string): Promise<string[]> {
+  try {
+    return await readdir(dir);
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return [];
+    throw error;
+  }
+}
