@@ -1,5 +1,5 @@
 /** Two processes on one directory store: of their writes none is lost, and a dead one holds nobody up. */
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -97,4 +97,21 @@ test('the temp that a killed process left is gone after the next opening, that o
   await once(child, 'exit');
   await (await openDirectoryStore(url))[Symbol.asyncDispose]();
   expect(await readdir(temps)).toEqual([]);
+});
+
+test('a disk that fails to sync is an error; the temp is thrown away and nothing stands there', async (context) => {
+  const inject = ['-f', '-qq', '-e', 'trace=fsync', '-e', 'inject=fsync:error=EIO', '-o', '/dev/null'];
+  if (spawnSync('strace', [...inject, 'true']).status !== 0) {
+    console.log('skipped: the failing-sync test, it needs strace');
+    return context.skip('it needs strace');
+  }
+  await mustCreate(store, 'kept', 'kept');
+  const args = [...inject, process.execPath, WORKER, 'create', url, 'a'];
+  const child = spawn('strace', args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  children.push(child);
+  expect(await firstLine(child)).toBe('STORE_UNAVAILABLE');
+  expect(await store.stat('a')).toBeUndefined();
+  expect(await readdir(join(folder.path, 'bucket/.skein-store/tmp'))).toEqual([]);
+  // Tried again on a disk that is well, it is written anew.
+  expect((await store.create('a', bytesOf('1'))).kind).toBe('written');
 });

@@ -1,7 +1,8 @@
 /**
  * A process of its own on one directory store, for tests of what two of them do to each other:
  * `increment URL NAME TIMES` adds to a counter by compare-and-set; `hold-lock FILE` takes the write lock, says so and
- * keeps it; `write-temp URL` says where its temps go and never ends; `create URL NAME` writes its pid if nobody has.
+ * keeps it; `leave-temp ROOT` leaves half a temp and never ends; `create URL NAME` writes its pid if nobody has, and says
+ * what came of it.
  */
 import { writeFileSync } from 'node:fs';
 
@@ -23,7 +24,9 @@ switch (command) {
   }
   case 'create': {
     await using store = await openDirectoryStore(target);
-    console.log((await store.create(name, Buffer.from(String(process.pid)))).kind);
+    const outcome = await store.create(name, Buffer.from(String(process.pid))).catch((error: unknown) => error);
+    const { kind, code } = outcome as { kind?: string; code?: string };
+    console.log(kind ?? code);
     break;
   }
   case 'hold-lock':
