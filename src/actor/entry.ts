@@ -8,7 +8,7 @@
  * E3 a throw that no call answers for ends the thread, named.
  * E4 nothing heavy is imported: this file's graph is what an idle actor costs.
  */
-import type { MessagePort } from 'node:worker_threads';
+import { receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
 
 import { isClass, shapeOf, type AnyClass } from '../kernel/class-shape.ts';
 import { asError, errorFromWire, errorToWire, SkeinError, type WireError } from '../kernel/errors.ts';
@@ -41,6 +41,13 @@ export default async function host(task: { port: MessagePort; spec: ActorSpec })
     className: spec.className,
     holder,
     send,
+    lookAhead() {
+      for (;;) {
+        const received = receiveMessageOnPort(port) as { message: readonly ToActor[] } | undefined;
+        if (received === undefined) return;
+        deliver(received.message);
+      }
+    },
     onDrained: () => void leave(),
   });
   const leave = async (): Promise<void> => {
@@ -103,7 +110,7 @@ export default async function host(task: { port: MessagePort; spec: ActorSpec })
     if (error) pending?.reject(errorFromWire(error));
     else pending?.resolve(value);
   };
-  port.on('message', (frames: readonly ToActor[]) => {
+  const deliver = (frames: readonly ToActor[]): void => {
     for (const frame of frames) {
       switch (frame[0]) {
         case 'call':
@@ -120,6 +127,10 @@ export default async function host(task: { port: MessagePort; spec: ActorSpec })
           break;
       }
     }
+  };
+  port.on('message', (frames: readonly ToActor[]) => {
+    deliver(frames);
+    mailbox.advance();
   });
 
   let actorClass: AnyClass;

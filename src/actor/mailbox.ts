@@ -19,6 +19,9 @@ export class ActorExit extends Error {
   override readonly name = 'ActorExit';
 }
 
+/** How long calls may follow each other before the port is looked at. */
+const LOOK_EVERY_MS = 2;
+
 type Method = (...args: readonly unknown[]) => unknown;
 
 class TakenCall implements CurrentCall {
@@ -52,6 +55,8 @@ export interface MailboxOptions {
   readonly holder: ActorHolder;
   /** Sends a batch to the daemon. */
   readonly send: (frames: FromActor[]) => void;
+  /** Takes in what has come meanwhile: a cancel may be among it for a call that a long one holds up. */
+  readonly lookAhead: () => void;
   /** Nothing is left to do and the actor was asked to end. Called once. */
   readonly onDrained: () => void;
 }
@@ -88,20 +93,15 @@ export class Mailbox {
   /** The actor is constructed: calls may begin. */
   open(target: object, methods: ReadonlySet<string>, maxConcurrency: number): void {
     this.#phase = { kind: 'open', target, methods, maxConcurrency };
-    this.#advance();
+    this.advance();
   }
 
+  /** Puts a call at the end of the queue; `advance` begins what may begin. */
   take(callId: number, method: string, args: readonly unknown[]): void {
     if (this.#ending !== 'no') return;
     const call = new TakenCall(callId, method, args);
     this.#byId.set(callId, call);
-    const phase = this.#phase;
-    if (phase.kind === 'open' && this.#running < phase.maxConcurrency && this.#queueHead === this.#queue.length) {
-      this.#begin(phase, call);
-      if (this.#ending !== 'no') this.#advance();
-    } else {
-      this.#queue.push(call);
-    }
+    this.#queue.push(call);
   }
 
   /** A queued call is removed; a running one is told by its signal. */
@@ -114,11 +114,10 @@ export class Mailbox {
     this.post(['cancelled', callId]);
   }
 
-  /** No call is taken any more; `onDrained` follows when those taken have settled. */
+  /** No call is taken any more; `onDrained` follows, by `advance`, when those taken have settled. */
   end(): void {
     if (this.#ending !== 'no') return;
     this.#ending = 'asked';
-    this.#advance();
   }
 
   /** Forgets what waits, ends when what runs has settled. */
@@ -148,13 +147,23 @@ export class Mailbox {
     this.flush();
   };
 
-  #advance(): void {
+  /** Begins what may begin. To be called when calls were taken, or the end was asked for. */
+  advance(): void {
     const phase = this.#phase;
     if (phase.kind === 'closed') return;
+    let lookedMs = this.#queue.length > 1 ? performance.now() : 0;
     while (this.#running < phase.maxConcurrency && this.#queueHead < this.#queue.length) {
       const call = this.#queue[this.#queueHead]!;
       this.#queueHead += 1;
-      if (call.phase === 'queued') this.#begin(phase, call);
+      if (call.phase !== 'queued') continue;
+      this.#begin(phase, call);
+      if (this.#queueHead === this.#queue.length) break;
+      const nowMs = performance.now();
+      if (nowMs - lookedMs < LOOK_EVERY_MS) continue;
+      lookedMs = nowMs;
+      // What has ended need not wait for what is long.
+      this.flush();
+      this.#options.lookAhead();
     }
     if (this.#queueHead === this.#queue.length) {
       this.#queue.length = 0;
@@ -199,11 +208,11 @@ export class Mailbox {
       value = await result;
     } catch (error) {
       this.#failed(call, error);
-      if (this.#queueHead < this.#queue.length || this.#ending === 'asked') this.#advance();
+      if (this.#queueHead < this.#queue.length || this.#ending === 'asked') this.advance();
       return;
     }
     this.#done(call, value);
-    if (this.#queueHead < this.#queue.length || this.#ending === 'asked') this.#advance();
+    if (this.#queueHead < this.#queue.length || this.#ending === 'asked') this.advance();
   }
 
   #done(call: TakenCall, value: unknown): void {

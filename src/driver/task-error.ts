@@ -2,7 +2,8 @@
 import { errorFromWire, type WireError } from '../kernel/errors.ts';
 import { RayTaskError, type TaskErrorFields } from './errors.ts';
 
-type ErrorClass = abstract new (...args: never[]) => Error;
+/** A class of errors, whatever its constructor takes. */
+export type ErrorClass = abstract new (...args: never[]) => Error;
 
 const BUILT_IN: Readonly<Record<string, ErrorClass>> = {
   TypeError,

@@ -6,7 +6,7 @@ import { isClass, type AnyClass } from '../kernel/class-shape.ts';
 import type { ClassLocation } from '../actor/messages.ts';
 import { ValueError } from '../driver/errors.ts';
 import { createActor } from '../driver/handle.ts';
-import { errorClassesOf, type ErrorClasses } from '../driver/task-error.ts';
+import { errorClassesOf, type ErrorClass, type ErrorClasses } from '../driver/task-error.ts';
 import { classShape, makeHandle, type ActorHandle, type Arguments } from './actor-handle.ts';
 import { checkActorOptions, finite, type ActorClassOptions } from './options.ts';
 import { currentSession } from './session.ts';
@@ -16,6 +16,8 @@ export interface RemoteOptions extends ActorClassOptions {
   module: string;
   /** Under which name. Default: the name of the class. */
   exportName?: string;
+  /** Error classes that its methods throw and that its module does not export itself: so that they arrive as such. */
+  errors?: readonly ErrorClass[];
 }
 
 export interface ActorFactory<C extends AnyClass> {
@@ -34,7 +36,7 @@ const WRAPPED = Symbol.for('skein.actorClass');
 /** @throws TypeError when `actorClass` is no class; ValueError for a bad option or a class that no thread could import */
 export function remote<C extends AnyClass>(actorClass: C, options: RemoteOptions): ActorClass<C> {
   if (!isClass(actorClass)) throw new TypeError('remote: a class is needed (remote functions are not offered)');
-  const { module, exportName = actorClass.name, ...defaults } = options;
+  const { module, exportName = actorClass.name, errors = [], ...defaults } = options;
   const name = actorClass.name || exportName;
   if (typeof module !== 'string' || module === '' || /^(?:data|node|blob|https?):/.test(module)) {
     throw new ValueError(
@@ -44,27 +46,31 @@ export function remote<C extends AnyClass>(actorClass: C, options: RemoteOptions
   if (exportName === '')
     throw new ValueError('remote: exportName: the class has no name: say under which its module exports it');
   checkActorOptions(defaults);
-  const location = { module, exportName };
+  const source: ClassSource = { actorClass, className: name, location: { module, exportName }, errors };
   const direct = function (): never {
     throw new TypeError(`${name} is an actor class: it is not constructed directly but by .remote(…)`);
   };
-  const made = factory(actorClass, name, location, defaults);
+  const made = factory<C>(source, defaults);
   return Object.assign(direct, {
     [WRAPPED]: actorClass,
     remote: (...args: Arguments<ConstructorParameters<C>>) => made.remote(...args),
     options(more: ActorClassOptions) {
       checkActorOptions({ ...defaults, ...more });
-      return factory(actorClass, name, location, { ...defaults, ...more });
+      return factory<C>(source, { ...defaults, ...more });
     },
   });
 }
 
-function factory<C extends AnyClass>(
-  actorClass: C,
-  className: string,
-  location: ClassLocation,
-  options: ActorClassOptions,
-): ActorFactory<C> {
+/** A class, and all that is known of where it comes from. */
+interface ClassSource {
+  readonly actorClass: AnyClass;
+  readonly className: string;
+  readonly location: ClassLocation;
+  readonly errors: readonly ErrorClass[];
+}
+
+function factory<C extends AnyClass>(source: ClassSource, options: ActorClassOptions): ActorFactory<C> {
+  const { actorClass, className, location } = source;
   const shape = classShape(actorClass);
   const isAsync = options.asyncActor ?? shape.isAsync;
   if (!isAsync && (options.maxConcurrency ?? 1) > 1) {
@@ -88,7 +94,7 @@ function factory<C extends AnyClass>(
         location,
         args,
         isAsync,
-        errorClasses: errorClasses(location.module),
+        errorClasses: errorClasses(source),
         ...(maxConcurrency !== undefined && { maxConcurrency }),
         ...(maxPendingCalls !== undefined && { maxPendingCalls }),
         ...(maxRestarts !== undefined && { maxRestarts }),
@@ -108,12 +114,13 @@ function factory<C extends AnyClass>(
 
 const byModule = new Map<string, Promise<ErrorClasses>>();
 
-/** The error classes that a module exports; it is loaded already, as its class came from it. */
-function errorClasses(module: string): Promise<ErrorClasses> {
+/** Error classes by name: those that the module exports (it is loaded already, as its class came from it), and those told. */
+async function errorClasses({ location: { module }, errors }: ClassSource): Promise<ErrorClasses> {
   let classes = byModule.get(module);
   if (classes === undefined) {
     classes = import(module).then(errorClassesOf, () => new Map());
     byModule.set(module, classes);
   }
-  return classes;
+  const exported = await classes;
+  return errors.length === 0 ? exported : new Map([...exported, ...errors.map((kind) => [kind.name, kind] as const)]);
 }
