@@ -3,7 +3,8 @@
  */
 import { pathToFileURL } from 'node:url';
 
-import { ActorHandle, createActor } from '../driver/handle.ts';
+import type { ClassLocation } from '../actor/messages.ts';
+import { createActor, type ActorHandle } from '../driver/handle.ts';
 import type { ActorDeath, ActorRuntime, ActorService } from '../driver/runtime.ts';
 import type { TaskAssignment, TaskOutcome } from '../frameworks/assignment.ts';
 import type { FrameworkSettings } from '../frameworks/framework.ts';
@@ -26,6 +27,8 @@ export interface TaskActorsOptions {
   readonly services: Readonly<Record<string, ActorService>>;
   /** Kill an actor whose loop stood still for so long; 0 = never. */
   readonly unresponsiveMs: number;
+  /** Where the class is; default: ours. */
+  readonly location?: ClassLocation;
 }
 
 const LOCATION = {
@@ -41,10 +44,10 @@ export class TaskActors {
   }
 
   start(name: string): HostedTaskActor {
-    const { runtime, settings, services, unresponsiveMs } = this.#options;
+    const { runtime, settings, services, unresponsiveMs, location = LOCATION } = this.#options;
     const handle: ActorHandle = createActor(runtime, {
       className: 'TaskActor',
-      location: LOCATION,
+      location,
       args: [settings],
       maxConcurrency: 1,
       services,

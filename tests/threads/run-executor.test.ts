@@ -1,0 +1,234 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { afterEach, describe, expect, it } from 'vitest';
+
+import type { Dataset } from '../../src/dataset/dataset.ts';
+import type { Task } from '../../src/dataset/task.ts';
+import type { FrameworkSettings, TaskRow } from '../../src/frameworks/framework.ts';
+import { createLogger } from '../../src/kernel/log.ts';
+import { ActorHost } from '../../src/node/actor-host.ts';
+import { RunExecutor, type TaskEnd } from '../../src/node/run-executor.ts';
+import { Shipper } from '../../src/node/shipper.ts';
+import { TaskActors } from '../../src/node/task-actors.ts';
+import { UploadBack } from '../../src/node/upload-back.ts';
+import { FaultPlan, withFaults } from '../../src/store/faults.ts';
+import { logName, rowName } from '../../src/store/layout.ts';
+import { createMemoryStore } from '../../src/store/memory.ts';
+import type { ObjectStore } from '../../src/store/port.ts';
+import { checkLeaksAfterEach } from '../helpers/leaks.ts';
+import { temporaryFolder } from '../helpers/temporary-folder.ts';
+import { waitUntil } from '../helpers/wait-until.ts';
+
+checkLeaksAfterEach();
+
+// After the leak check in the file, so before it at the end of a test.
+const cleanUps: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const cleanUp of cleanUps.splice(0)) await cleanUp();
+});
+
+const SETTINGS: FrameworkSettings = {
+  framework: 'noop',
+  queryMode: 'raw',
+  mode: 'a-interact',
+  slayerSetup: 'on-the-fly',
+  encoder: 'rules',
+  sqlTimeoutMs: 1_000,
+};
+
+const task = (instanceId: string): Task => ({
+  instance_id: instanceId,
+  selected_database: 'farm',
+  amb_user_query: 'q',
+  sol_sql: [],
+  preprocess_sql: [],
+  clean_up_sqls: [],
+  test_cases: [],
+  external_knowledge: [],
+  category: 'Query',
+  knowledge_ambiguity: [],
+});
+
+interface Rig {
+  readonly store: ObjectStore;
+  readonly executor: RunExecutor;
+  readonly ends: Map<string, TaskEnd>;
+  readonly started: string[];
+  add(...ids: string[]): void;
+  row(id: string): Promise<TaskRow | undefined>;
+}
+
+async function rig(
+  options: { actors?: number; unresponsiveMs?: number; exportName?: string; faults?: FaultPlan } = {},
+): Promise<Rig> {
+  const { actors = 2, unresponsiveMs = 0, exportName = 'ScriptedTasks', faults = new FaultPlan() } = options;
+  const workDir = await temporaryFolder();
+  const plain = createMemoryStore();
+  const store = withFaults(plain, faults);
+  const host = new ActorHost({ logDir: join(workDir, 'actors'), env: {} });
+  const tasks = new Map<string, Task>();
+  const ends = new Map<string, TaskEnd>();
+  const started: string[] = [];
+  const shipper = new Shipper(store, 'r1', createLogger());
+  const databasePath = join(workDir, 'farm.sqlite');
+  await writeFile(databasePath, '');
+  await mkdir(join(workDir, 'run'));
+  const executor = new RunExecutor({
+    runId: 'r1',
+    dataset: { dir: workDir, taskById: tasks, databasePath: () => databasePath } as unknown as Dataset,
+    actors,
+    taskActors: new TaskActors({
+      runtime: host,
+      settings: SETTINGS,
+      services: {},
+      unresponsiveMs,
+      location: { module: new URL('../fixtures/actors/scripted-tasks.ts', import.meta.url).href, exportName },
+    }),
+    shipper,
+    uploadBack: await UploadBack.open({
+      store: plain,
+      runId: 'r1',
+      shipper,
+      settings: {
+        framework: SETTINGS,
+        datasetDir: workDir,
+        cacheRoot: workDir,
+        referenceRoot: workDir,
+        databases: ['farm'],
+        taskCount: 0,
+        actorBlockTimeoutMs: 0,
+      },
+    }),
+    reports: {
+      started: ({ instanceId }) => started.push(instanceId),
+      ended: ({ instanceId }, end) => {
+        expect(ends.has(instanceId), `${instanceId} is reported once`).toBe(false);
+        ends.set(instanceId, end);
+      },
+      actorsChanged: () => {},
+    },
+    log: createLogger(),
+    cacheRoot: workDir,
+    referenceRoot: workDir,
+    workDir: join(workDir, 'run'),
+  });
+  cleanUps.push(async () => {
+    await executor.destroy();
+    await host.stop();
+  });
+  return {
+    store: plain,
+    executor,
+    ends,
+    started,
+    add(...ids) {
+      for (const id of ids) tasks.set(id, task(id));
+      executor.add(ids.map((instanceId) => ({ instanceId, database: 'farm', attempt: 1 })));
+    },
+    async row(id) {
+      const stored = await plain.read(rowName('r1', id, 1));
+      return stored && (JSON.parse(stored.bytes.toString()) as TaskRow);
+    },
+  };
+}
+
+describe('RunExecutor', () => {
+  it('stores a row and the log of every task', async () => {
+    const { add, ends, executor, row, store } = await rig();
+    add('runs_1', 'runs_2', 'errs_1');
+    await waitUntil('all ended', () => ends.size === 3);
+    await executor.close();
+    expect(ends.get('runs_1')).toEqual({ kind: 'ok' });
+    expect(ends.get('errs_1')).toEqual({ kind: 'error', error: 'it did not work' });
+    expect(await row('runs_2')).toMatchObject({ instance_id: 'runs_2', phase1_passed: true });
+    expect((await store.read(logName('r1', 'runs_1', 1)))?.bytes.toString()).toBe('ran runs_1\n');
+  });
+
+  it('writes actor-lost for the task of an actor that exits, and no other task suffers (W-05)', async () => {
+    const { add, ends, executor, row } = await rig();
+    add('runs_1', 'exits_1', 'runs_2', 'runs_3', 'runs_4');
+    await waitUntil('all ended', () => ends.size === 5);
+    await executor.close();
+    expect(ends.get('exits_1')).toEqual({ kind: 'lost', error: 'actor-lost' });
+    const lost = await row('exits_1');
+    expect(lost).toMatchObject({ error: 'actor-lost', database: 'farm', synthetic: { reason: 'actor-lost' } });
+    expect(lost?.synthetic?.cause).toMatch(/3/);
+    expect([...ends.values()].filter(({ kind }) => kind === 'ok')).toHaveLength(4);
+  });
+
+  it('gives up on an actor whose loop stands still, and on no other', async () => {
+    const { add, ends, row } = await rig({ unresponsiveMs: 500 });
+    add('spins_1', 'runs_1', 'runs_2');
+    await waitUntil('all ended', () => ends.size === 3, 10_000);
+    expect((await row('spins_1'))?.error).toBe('actor-lost');
+    expect(ends.get('runs_2')).toEqual({ kind: 'ok' });
+  });
+
+  it('writes actor-task-error when something escapes the task, and goes on with the same actor (W-06)', async () => {
+    const { add, ends, row } = await rig({ actors: 1 });
+    add('throws_1', 'runs_1');
+    await waitUntil('all ended', () => ends.size === 2);
+    expect((await row('throws_1'))?.error).toMatch(/^actor-task-error: .*the actor itself cannot go on/);
+    expect(ends.get('runs_1')).toEqual({ kind: 'ok' });
+  });
+
+  it('gives every id a row when no actor ever starts, also those that come later (W-08)', async () => {
+    const { add, ends, row } = await rig({ exportName: 'NeverStarts' });
+    add('runs_1', 'runs_2', 'runs_3');
+    await waitUntil('all ended', () => ends.size === 3, 10_000);
+    add('runs_4');
+    await waitUntil('the late one ended', () => ends.size === 4);
+    for (const id of ['runs_1', 'runs_2', 'runs_3', 'runs_4']) {
+      expect((await row(id))?.error).toBe('undispatched: no live actors');
+    }
+  });
+
+  it('returns what was not started, and after the grace what runs, without a row', async () => {
+    const { add, ends, executor, row, started } = await rig({ actors: 1 });
+    add('waits_1', 'runs_1');
+    await waitUntil('the first runs', () => started.length === 1);
+    executor.drain(50);
+    await waitUntil('all ended', () => ends.size === 2);
+    expect([...ends.values()]).toEqual([{ kind: 'returned' }, { kind: 'returned' }]);
+    expect(await row('waits_1')).toBeUndefined();
+  });
+
+  it('lets what runs end within the grace', async () => {
+    const { add, ends, executor, started } = await rig({ actors: 1 });
+    add('runs_1');
+    await waitUntil('it runs', () => started.length === 1);
+    executor.drain(10_000);
+    await waitUntil('it ended', () => ends.size === 1);
+    expect(ends.get('runs_1')).toEqual({ kind: 'ok' });
+  });
+
+  it('takes a lost answer of the store for what it was, and writes no second row', async () => {
+    const faults = new FaultPlan();
+    faults.add({ on: 'create', name: /\/rows\//, fault: { kind: 'lose-answer' }, count: 1 });
+    const { add, ends, store } = await rig({ faults });
+    add('runs_1');
+    await waitUntil('it ended', () => ends.size === 1);
+    expect(ends.get('runs_1')).toEqual({ kind: 'ok' });
+    const { objects } = await store.list('runs/r1/rows/');
+    expect(objects.map(({ name }) => name)).toEqual([rowName('r1', 'runs_1', 1)]);
+  });
+
+  it('keeps a real row that finds a synthetic one in its place as the late one, and a second real one as a duplicate', async () => {
+    const { add, ends, store } = await rig();
+    await store.create(
+      rowName('r1', 'runs_1', 1),
+      Buffer.from(JSON.stringify({ instance_id: 'runs_1', error: 'actor-lost', synthetic: {} })),
+    );
+    await store.create(rowName('r1', 'runs_2', 1), Buffer.from(JSON.stringify({ instance_id: 'runs_2', error: null })));
+    add('runs_1', 'runs_2');
+    await waitUntil('all ended', () => ends.size === 2);
+    const { objects } = await store.list('runs/r1/rows/');
+    expect(objects.map(({ name }) => name.replace('runs/r1/rows/', ''))).toEqual([
+      'runs_1/attempt-1.json',
+      'runs_1/attempt-1.late.json',
+      'runs_2/attempt-1.dup-1.json',
+      'runs_2/attempt-1.json',
+    ]);
+  });
+});
