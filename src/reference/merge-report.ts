@@ -26,6 +26,8 @@ export interface MergeReport {
   readonly ignored_shards: readonly string[];
   /** Slices that are complete and were refused (M-11), also where another shard had the database whole. */
   readonly refused_slices: readonly { readonly shard: string; readonly db: string; readonly reason: string }[];
+  /** What else a person should know. */
+  readonly notes?: readonly string[];
 }
 
 export const EMPTY_REPORT: MergeReport = { merged_dbs: [], skipped_dbs: [], ignored_shards: [], refused_slices: [] };
@@ -40,6 +42,7 @@ export function describeMerge(report: MergeReport): string[] {
     ),
     ...skipped.map(({ db, reason }) => `SKIPPED slayer_models_otf/${db}: ${reason}`),
     ...refused.map(({ shard, db, reason }) => `refused ${shard}/${db}: ${reason}`),
+    ...(report.notes ?? []),
     ...(ignored.length > 0 ? [`ignored ${ignored.length} incomplete shard(s): ${ignored.join(', ')}`] : []),
   ];
 }

@@ -1,0 +1,140 @@
+/**
+ * Brings a run home (L-07): mirrors it from the bucket, collates the mirror, merges its shards into the reference root.
+ *
+ *     <out>/<run-id>/…           every object of `runs/<run-id>/`
+ *     <out>/results.db           all runs that were fetched here
+ *     <out>/eval.json            the run fetched last
+ *     <out>/merge_report.json    its merge
+ *
+ * Safe at any time and any number of times, also while the run goes on: rows that are there count, the others are
+ * `missing`, an object that changes under the listing is skipped and named (V-11).
+ *
+ * Invariants: F1 fetches into one folder go one after the other. F2 results come before the merge, and a merge that fails
+ * costs its database only. F3 what is here already is not read again.
+ */
+import { join } from 'node:path';
+
+import { describeError } from '../kernel/errors.ts';
+import { jsonBytes } from '../kernel/json.ts';
+import { mergeShards, type MergeOptions } from '../reference/merge.ts';
+import { EMPTY_REPORT, type MergeReport } from '../reference/merge-report.ts';
+import { writeFileDurable } from '../store/durable-file.ts';
+import { runPrefix, shardsPrefix } from '../store/layout.ts';
+import type { ObjectStore } from '../store/port.ts';
+import { downloadTree, type DownloadReport } from '../store/prefix.ts';
+import { collate, type Collation } from './collate.ts';
+import type { RunCounts } from './eval-metrics.ts';
+import { withFolderLock } from './folder-lock.ts';
+import { readManifest } from './manifest.ts';
+import { mirrorRows } from './row-source.ts';
+
+export interface FetchOptions {
+  readonly store: ObjectStore;
+  readonly runId: string;
+  /** Made if absent. */
+  readonly outDir: string;
+  /** The warm cache to merge into; undefined: no merge. */
+  readonly referenceRoot?: string | undefined;
+  /** The lock of (reference root, database). */
+  readonly withLock: MergeOptions['withLock'];
+  /** How long another program may hold `results.db`. Default 10,000. */
+  readonly busyTimeoutMs?: number;
+  readonly signal?: AbortSignal | undefined;
+  /** Told what begins. */
+  readonly onPhase?: (phase: FetchPhase) => void;
+}
+
+export type FetchPhase = 'waiting' | 'mirroring' | 'collating' | 'merging';
+
+/** `ok`: every id has a row without error. `errors`: every id has a row. `partial`: some have none. */
+export type FetchExit = 'ok' | 'errors' | 'partial';
+
+export interface FetchResult {
+  readonly runId: string;
+  readonly counts: RunCounts;
+  readonly score: Collation['score'];
+  readonly exitKind: FetchExit;
+  readonly mergeReport: MergeReport;
+  readonly paths: {
+    readonly resultsDb: string;
+    readonly evalJson: string;
+    /** Undefined when it could not be written (M-10: best effort) or nothing was to be merged into. */
+    readonly mergeReport: string | undefined;
+    readonly mirror: string;
+  };
+  /** Objects that could not be fetched this time. */
+  readonly skippedObjects: DownloadReport['skipped'];
+  readonly unreadableRows: Collation['unreadable'];
+  readonly ignoredIds: number;
+  /** Objects read, and objects that were here already. */
+  readonly downloaded: number;
+  readonly unchanged: number;
+}
+
+/**
+ * @throws SkeinError NOT_FOUND (no such run; nothing is made then) | CORRUPT (manifest, `results.db`) | UNAVAILABLE (locked)
+ * | the store's | CANCELLED
+ */
+export async function fetchRun(options: FetchOptions): Promise<FetchResult> {
+  const { store, runId, outDir, signal, onPhase } = options;
+  // Before anything is made.
+  await readManifest(store, runId);
+  return withFolderLock(outDir, () => fetchLocked(options), { signal, onWait: () => onPhase?.('waiting') });
+}
+
+async function fetchLocked(options: FetchOptions): Promise<FetchResult> {
+  const { store, runId, outDir, busyTimeoutMs, signal, onPhase } = options;
+  const mirror = join(outDir, runId);
+  onPhase?.('mirroring');
+  const report = await downloadTree(store, runPrefix(runId), mirror, { onError: 'skip', skipUnchanged: true, signal });
+
+  onPhase?.('collating');
+  const collation = await collate({
+    manifest: await readManifest(store, runId),
+    rows: mirrorRows(join(mirror, 'rows')),
+    outDir,
+    ...(busyTimeoutMs !== undefined && { busyTimeoutMs }),
+    ...(signal && { signal }),
+  });
+
+  onPhase?.('merging');
+  const merge = await mergeMirror(options, mirror);
+  const { counts, score, unreadable, ignoredIds, resultsDb, evalJson } = collation;
+  return {
+    runId,
+    counts,
+    score,
+    exitKind: exitOf(counts),
+    mergeReport: merge.report,
+    paths: { resultsDb, evalJson, mergeReport: merge.path, mirror },
+    skippedObjects: report.skipped,
+    unreadableRows: unreadable,
+    ignoredIds,
+    downloaded: report.downloaded,
+    unchanged: report.unchanged,
+  };
+}
+
+async function mergeMirror(
+  { runId, outDir, referenceRoot, withLock, signal }: FetchOptions,
+  mirror: string,
+): Promise<{ report: MergeReport; path: string | undefined }> {
+  if (referenceRoot === undefined) return { report: EMPTY_REPORT, path: undefined };
+  const shardsDir = join(mirror, shardsPrefix(runId).slice(runPrefix(runId).length));
+  const report = await mergeShards({ shardsDir, referenceRoot, withLock, ...(signal && { signal }) });
+  const path = join(outDir, 'merge_report.json');
+  try {
+    await writeFileDurable(path, jsonBytes({ run_id: runId, ...report }, 2));
+    return { report, path };
+  } catch (error) {
+    // Best effort: the merge itself is done and is told of in the result (M-10).
+    const reason = `merge_report.json was not written: ${describeError(error)}`;
+    return { report: { ...report, notes: [reason] }, path: undefined };
+  }
+}
+
+/** What a run's counts mean for the exit code of `fetch` and `wait`. */
+export function exitOf({ missing, errors }: RunCounts): FetchExit {
+  if (missing > 0) return 'partial';
+  return errors > 0 ? 'errors' : 'ok';
+}

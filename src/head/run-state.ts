@@ -1,0 +1,167 @@
+/**
+ * Waiting for a run, on what the bucket says of it and nothing else (L-05). Works with and without a head, from any machine.
+ *
+ * At every look, in this order: the terminal state; a row for every id; a heartbeat that stopped while the head lives
+ * (`stalled`); no head (`headless`); nothing new for too long (`timed-out`); a single look was asked for.
+ *
+ * Invariants: W1 rows are counted, never believed from the heartbeat. W2 progress is a new row, a task that starts or
+ * ends, and a transcript that grows (V-01, V-03): a slow task is not a stalled run. W3 a heartbeat counts as stopped only
+ * if it is old by its own time AND did not change under our eyes, so that clocks may differ.
+ */
+import { sleep as wait } from '../kernel/retry.ts';
+import type { PersistOptions } from '../store/create-or-confirm.ts';
+import { parseRowName, rowsPrefix } from '../store/layout.ts';
+import type { ObjectStore } from '../store/port.ts';
+import { listAll } from '../store/prefix.ts';
+import { readManifest, type Manifest } from './manifest.ts';
+import { readStatus, type RunStatus } from './status.ts';
+
+export type WaitEnd =
+  | { readonly kind: 'done' }
+  /** The run itself ended as failed. */
+  | { readonly kind: 'error'; readonly error: string }
+  | { readonly kind: 'stalled' | 'headless' | 'timed-out' | 'poll-once-exit'; readonly hint: string };
+
+export interface RunProgress {
+  readonly total: number;
+  /** Ids that have a row, error rows included. */
+  readonly rows: number;
+  readonly status: RunStatus | undefined;
+}
+
+export type WaitResult = WaitEnd & RunProgress;
+
+export interface WaitOptions {
+  readonly store: ObjectStore;
+  readonly runId: string;
+  /** Default 10,000; 0 = look once. */
+  readonly pollMs?: number;
+  /** Since the last progress, not since the start. Default 3,600,000; 0 = for ever. */
+  readonly noProgressMs?: number;
+  /** How old a heartbeat may be. Default 300,000. */
+  readonly stallMs?: number;
+  /** How long an old heartbeat must stay unchanged while we look. Default 15,000, three beats; 0 when looking once. */
+  readonly confirmMs?: number;
+  /** Only rows and states of this attempt and later count: a resubmitted run is not done by its old ones (L-12). */
+  readonly minAttempt?: number;
+  /** The ids that are waited for; default all of the run. */
+  readonly instanceIds?: readonly string[];
+  /** Whether the run's head lives, if anybody knows: undefined means nobody does. */
+  readonly isHeadAlive?: () => Promise<boolean | undefined>;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: (progress: RunProgress) => void;
+  /** For tests: milliseconds since the epoch. */
+  readonly now?: () => number;
+  /** For tests. */
+  readonly sleep?: (ms: number, signal?: AbortSignal) => Promise<unknown>;
+}
+
+interface Sight extends RunProgress {
+  /** Changes with every progress (W2). */
+  readonly trace: string;
+}
+
+/** @throws SkeinError NOT_FOUND (no such run) | CORRUPT (its manifest) | CANCELLED | the store's */
+export async function waitForRun(options: WaitOptions): Promise<WaitResult> {
+  const { runId, pollMs = 10_000, signal, now = Date.now, sleep = wait } = options;
+  const manifest = await readManifest(options.store, runId);
+  const watch = new Watch(manifest, options, now());
+  for (;;) {
+    const sight = await look(options, manifest);
+    watch.saw(sight, now());
+    options.onProgress?.(progressOf(sight));
+    const end = await judge(options, watch, sight, now());
+    if (end) return { ...end, ...progressOf(sight) };
+    await sleep(pollMs, signal);
+  }
+}
+
+/** What one waiter has seen change, by its own clock. */
+class Watch {
+  readonly createdAtMs: number;
+  readonly #confirmMs: number;
+  #trace: string | undefined;
+  #beat: number | null | undefined;
+  progressAtMs: number;
+  beatAtMs: number;
+
+  constructor(manifest: Manifest, { pollMs = 10_000, confirmMs = 15_000 }: WaitOptions, nowMs: number) {
+    this.createdAtMs = manifest.created_at_ms;
+    this.#confirmMs = pollMs <= 0 ? 0 : confirmMs;
+    this.progressAtMs = nowMs;
+    this.beatAtMs = nowMs;
+  }
+
+  saw({ trace, status }: Sight, nowMs: number): void {
+    const beat = status?.last_heartbeat_ts;
+    if (this.#trace !== trace) this.progressAtMs = nowMs;
+    if (this.#beat !== beat) this.beatAtMs = nowMs;
+    this.#trace = trace;
+    this.#beat = beat;
+  }
+
+  /** How long the heartbeat has been silent, 0 while that is not certain (W3). */
+  silentMs(nowMs: number): number {
+    if (nowMs - this.beatAtMs < this.#confirmMs) return 0;
+    const lastMs = this.#beat ? this.#beat * 1000 : this.createdAtMs;
+    return Math.max(0, nowMs - lastMs);
+  }
+}
+
+async function judge(options: WaitOptions, watch: Watch, sight: Sight, nowMs: number): Promise<WaitEnd | undefined> {
+  const { runId, pollMs = 10_000, noProgressMs = 3_600_000, stallMs = 300_000, minAttempt = 1 } = options;
+  const { status, rows, total } = sight;
+  if (status?.terminal_state && status.attempt >= minAttempt) {
+    if (status.terminal_state === 'done') return { kind: 'done' };
+    return { kind: 'error', error: status.error ?? 'the run ended as failed' };
+  }
+  if (total > 0 && rows >= total) return { kind: 'done' };
+
+  const isAlive = await options.isHeadAlive?.();
+  const resume = `${rows} of ${total} ids have a row; go on with: skein resume ${runId}`;
+  const silentMs = watch.silentMs(nowMs);
+  if (isAlive !== false && silentMs > stallMs) {
+    return { kind: 'stalled', hint: `no heartbeat for ${Math.round(silentMs / 1000)} s; ${resume}` };
+  }
+  if (isAlive === false) return { kind: 'headless', hint: `the run's head is gone; ${resume}` };
+  if (noProgressMs > 0 && nowMs - watch.progressAtMs >= noProgressMs) {
+    return { kind: 'timed-out', hint: `nothing new for ${Math.round(noProgressMs / 1000)} s; ${resume}` };
+  }
+  if (pollMs <= 0) return { kind: 'poll-once-exit', hint: `not finished: ${rows} of ${total} ids have a row` };
+  return undefined;
+}
+
+async function look(
+  { store, runId, minAttempt = 1, instanceIds, signal }: WaitOptions,
+  manifest: Manifest,
+): Promise<Sight> {
+  const wanted = new Set(instanceIds ?? manifest.instance_ids);
+  const [status, { ids, newestMs }] = await Promise.all([
+    readStatus(store, runId, { signal }),
+    scanRows(store, runId, wanted, minAttempt, { signal }),
+  ]);
+  const inFlight = (status?.in_flight ?? []).map(({ instance_id }) => instance_id).sort();
+  return { total: wanted.size, rows: ids, status, trace: JSON.stringify([ids, newestMs, inFlight]) };
+}
+
+/** How many of `wanted` have a row, and when the newest object beside the rows (rows, partial transcripts) was written. */
+async function scanRows(
+  store: ObjectStore,
+  runId: string,
+  wanted: ReadonlySet<string>,
+  minAttempt: number,
+  options: PersistOptions,
+): Promise<{ ids: number; newestMs: number }> {
+  const found = new Set<string>();
+  let newestMs = 0;
+  for await (const { name, updatedMs } of listAll(store, rowsPrefix(runId), options)) {
+    newestMs = Math.max(newestMs, updatedMs);
+    const row = parseRowName(name);
+    if (row && row.attempt >= minAttempt && wanted.has(row.instanceId)) found.add(row.instanceId);
+  }
+  return { ids: found.size, newestMs };
+}
+
+function progressOf({ total, rows, status }: Sight): RunProgress {
+  return { total, rows, status };
+}

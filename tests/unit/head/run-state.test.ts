@@ -1,0 +1,196 @@
+import { describe, expect, it } from 'vitest';
+
+import { listRuns, readCounts, runSummary } from '../../../src/head/run-index.ts';
+import { waitForRun, type WaitOptions, type WaitResult } from '../../../src/head/run-state.ts';
+import { makeStatus, writeStatus, type RunStatusInput } from '../../../src/head/status.ts';
+import { createMemoryStore } from '../../../src/store/memory.ts';
+import type { ListOptions, ObjectStore } from '../../../src/store/port.ts';
+import { manifestOf, putRow, putRun, row } from '../../helpers/rows.ts';
+
+const START = 1_700_000_000_000;
+const SECOND = 1000;
+
+/** A run in a store and a clock that only waiting moves; `events` happen at their second. */
+class Scene {
+  readonly store = createMemoryStore();
+  nowMs = START;
+
+  static async of(ids: readonly string[]): Promise<Scene> {
+    const scene = new Scene();
+    await putRun(scene.store, manifestOf(ids, { created_at_ms: START }));
+    return scene;
+  }
+
+  beat(fields: RunStatusInput = {}): Promise<void> {
+    return writeStatus(this.store, 'r1', makeStatus({ last_heartbeat_ts: this.nowMs / 1000, ...fields }));
+  }
+
+  wait(options: Partial<WaitOptions>, event: (second: number) => Promise<void> | void = () => {}): Promise<WaitResult> {
+    return waitForRun({
+      store: this.store,
+      runId: 'r1',
+      now: () => this.nowMs,
+      sleep: async (ms) => {
+        this.nowMs += ms;
+        // Far beyond every deadline here: a wait that does not end is a failure, not a hang.
+        if (this.nowMs > START + 100_000 * SECOND) throw new Error('the wait never ended');
+        await event((this.nowMs - START) / SECOND);
+      },
+      ...options,
+    });
+  }
+}
+
+describe('waiting for a run', () => {
+  it('L-05 (1): ends with the terminal state, before any row is looked at', async () => {
+    const scene = await Scene.of(['a_1']);
+    await scene.beat({ terminal_state: 'done' });
+    expect(await scene.wait({})).toMatchObject({ kind: 'done', rows: 0 });
+    await scene.beat({ terminal_state: 'error', error: 'no dataset' });
+    expect(await scene.wait({})).toMatchObject({ kind: 'error', error: 'no dataset' });
+  });
+
+  it('L-05 (2): ends as done when every id has a row, though nobody said so', async () => {
+    const scene = await Scene.of(['a_1', 'a_2']);
+    await putRow(scene.store, row('a_1'));
+    const seen: number[] = [];
+    const end = await scene.wait({ onProgress: ({ rows }) => void seen.push(rows) }, async (second) => {
+      if (second === 20) await putRow(scene.store, row('a_2', { error: 'boom' }));
+    });
+    expect(end).toMatchObject({ kind: 'done', rows: 2, total: 2 });
+    expect(seen).toEqual([1, 1, 2]);
+  });
+
+  it('L-05 (3): is stalled when the heartbeat stopped for more than 300 s', async () => {
+    const scene = await Scene.of(['a_1']);
+    await scene.beat();
+    expect(await scene.wait({})).toMatchObject({ kind: 'stalled', hint: expect.stringContaining('skein resume r1') });
+    expect(scene.nowMs).toBe(START + 310 * SECOND);
+  });
+
+  it('L-05 (3): is stalled too when the run never had a heartbeat', async () => {
+    const scene = await Scene.of(['a_1']);
+    expect((await scene.wait({})).kind).toBe('stalled');
+    expect(scene.nowMs).toBe(START + 310 * SECOND);
+  });
+
+  it('L-05 (4): is headless when the head is known to be gone, stalled before that when it is known to live', async () => {
+    const scene = await Scene.of(['a_1']);
+    await scene.beat();
+    expect((await scene.wait({ isHeadAlive: () => Promise.resolve(false) })).kind).toBe('headless');
+    scene.nowMs += 400 * SECOND;
+    expect((await scene.wait({ isHeadAlive: () => Promise.resolve(true) })).kind).toBe('stalled');
+  });
+
+  it('L-05 (5): times out after an hour without progress, counted from the last new row', async () => {
+    const scene = await Scene.of(['a_1', 'a_2']);
+    const end = await scene.wait({}, async (second) => {
+      await scene.beat();
+      if (second === 3000) await putRow(scene.store, row('a_1'));
+    });
+    expect(end).toMatchObject({ kind: 'timed-out', rows: 1 });
+    expect(scene.nowMs).toBe(START + 6600 * SECOND);
+  });
+
+  it('V-01, V-03: a task that starts or a transcript that grows is progress', async () => {
+    const scene = await Scene.of(['a_1', 'a_2']);
+    const transcript = 'runs/r1/rows/a_1/partial_transcript.jsonl';
+    const end = await scene.wait({ noProgressMs: 100 * SECOND }, async (second) => {
+      const isStarted = second >= 80;
+      await scene.beat({ in_flight: isStarted ? [{ instance_id: 'a_1', elapsed_s: second - 80 }] : [] });
+      if (second !== 160) return;
+      // The memory store stamps with the real clock: any later write is a new time.
+      await scene.store.create(transcript, Buffer.from('{}\n'));
+    });
+    expect(end.kind).toBe('timed-out');
+    expect(scene.nowMs).toBe(START + 260 * SECOND);
+  });
+
+  it('L-05 (6): looks once when it is asked to, and tells a dead run from a living one all the same', async () => {
+    const scene = await Scene.of(['a_1']);
+    await scene.beat();
+    expect(await scene.wait({ pollMs: 0 })).toMatchObject({ kind: 'poll-once-exit', rows: 0, total: 1 });
+    scene.nowMs += 301 * SECOND;
+    expect((await scene.wait({ pollMs: 0 })).kind).toBe('stalled');
+  });
+
+  it('does not call a run stalled whose clock is behind ours, as long as its heart beats', async () => {
+    const scene = await Scene.of(['a_1']);
+    const behind = 1000;
+    const end = await scene.wait({ noProgressMs: 200 * SECOND }, async () => {
+      await scene.beat({ last_heartbeat_ts: scene.nowMs / 1000 - behind });
+    });
+    expect(end.kind).toBe('timed-out');
+  });
+
+  it('L-12: a resubmitted run is not done by its old rows or its old end', async () => {
+    const scene = await Scene.of(['a_1', 'a_2']);
+    await putRow(scene.store, row('a_1'));
+    await putRow(scene.store, row('a_2', { error: 'boom' }));
+    await scene.beat({ terminal_state: 'done', attempt: 1 });
+    const narrowed = { minAttempt: 2, instanceIds: ['a_2'] };
+    expect(await scene.wait({ pollMs: 0, ...narrowed })).toMatchObject({ kind: 'poll-once-exit', rows: 0, total: 1 });
+    await putRow(scene.store, row('a_2'), 2);
+    expect(await scene.wait({ pollMs: 0, ...narrowed })).toMatchObject({ kind: 'done' });
+  });
+
+  it('of a run that does not exist is an error that names it; a wait can be cancelled', async () => {
+    const scene = await Scene.of(['a_1']);
+    await expect(scene.wait({ runId: 'r2' })).rejects.toThrow('run r2: no such run');
+    const stop = new AbortController();
+    const waiting = waitForRun({ store: scene.store, runId: 'r1', signal: stop.signal, now: () => START });
+    stop.abort();
+    await expect(waiting).rejects.toMatchObject({ code: 'CANCELLED' });
+  });
+});
+
+describe('the list of runs', () => {
+  it('L-09, V-12: has one line per run, the newest first, without listing what the runs hold', async () => {
+    const store = createMemoryStore();
+    await putRun(store, manifestOf(['a_1', 'a_2'], { run_id: 'old', created_at_ms: 1 }), [row('a_1'), row('a_2')]);
+    await writeStatus(store, 'old', makeStatus({ terminal_state: 'done', rows_done: 2, rows_total: 2, rows_error: 1 }));
+    await putRun(store, manifestOf(['a_1'], { run_id: 'new', created_at_ms: 2 }));
+    await writeStatus(store, 'new', makeStatus({ last_heartbeat_ts: Date.now() / 1000 }));
+    await store.create('runs/broken/manifest.json', Buffer.from('{'));
+    await store.create('runs/broken/rows/a_1/attempt-1.json', Buffer.from('{}'));
+    const listed: string[] = [];
+    const { runs, unreadable } = await listRuns(notingLists(store, listed));
+    expect(runs).toMatchObject([
+      { runId: 'new', state: 'live', done: 0, total: 1 },
+      { runId: 'old', state: 'done', done: 2, total: 2, errors: 1, framework: 'encode', queryMode: 'slayer' },
+    ]);
+    expect(unreadable).toEqual(['broken']);
+    expect(listed).toEqual(['runs/ by /', 'runs/new/rows/ by undefined']);
+  });
+
+  it('tells a run whose heart stopped from one that lives and one that is complete', async () => {
+    const store = createMemoryStore();
+    await putRun(store, manifestOf(['a_1', 'a_2']), [row('a_1')]);
+    await writeStatus(store, 'r1', makeStatus({ last_heartbeat_ts: START / 1000 }));
+    expect((await runSummary(store, 'r1', {}, START + 5 * SECOND)).state).toBe('live');
+    expect(await runSummary(store, 'r1', {}, START + 500 * SECOND)).toMatchObject({ state: 'stopped', done: 1 });
+    await putRow(store, row('a_2'));
+    expect((await runSummary(store, 'r1', {}, START + 500 * SECOND)).state).toBe('done');
+  });
+
+  it('counts what became of the ids from the rows themselves', async () => {
+    const store = createMemoryStore();
+    const manifest = manifestOf(['a_1', 'a_2', 'a_3', 'a_4']);
+    await putRun(store, manifest, [row('a_1'), row('a_2', { error: 'boom' }), row('zzz_1')]);
+    await store.create('runs/r1/rows/a_3/attempt-1.json', Buffer.from('{"cut'));
+    expect(await readCounts(store, manifest)).toEqual({ expected: 4, done: 2, ok: 1, errors: 1, missing: 2 });
+  });
+});
+
+function notingLists(store: ObjectStore, listed: string[]): ObjectStore {
+  const list = (prefix: string, options?: ListOptions) => {
+    listed.push(`${prefix} by ${options?.delimiter}`);
+    return store.list(prefix, options);
+  };
+  return new Proxy(store, {
+    get: (target, key) => {
+      const value: unknown = Reflect.get(target, key);
+      return key === 'list' ? list : typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}
