@@ -1,5 +1,5 @@
 /** Stage 1 on an actor's thread, so that a submit builds the caches of several databases at once (V-06). */
-import type { Cache } from './stage1.ts';
+import type { CacheResult } from './stage1.ts';
 import { ensureCache } from './stage1.ts';
 
 export interface CacheBuildRequest {
@@ -12,7 +12,7 @@ export interface CacheBuildRequest {
 
 export class CacheBuilder {
   /** `ensureCache` with plain data in and out. @throws what `ensureCache` throws */
-  build({ datasetDir, ...request }: CacheBuildRequest): Promise<Cache> {
+  build({ datasetDir, ...request }: CacheBuildRequest): Promise<CacheResult> {
     return ensureCache({ dataset: { dir: datasetDir }, ...request });
   }
 }

@@ -65,7 +65,7 @@ function tablesOf(database: DatabaseSync): Table[] {
     .all() as unknown as readonly { name: string; kind: 'table' | 'view'; sql: string | null }[];
   const tables: Table[] = [];
   for (const { name, kind, sql } of objects) {
-    if (!isModelName(name)) continue;
+    if (!isModelName(name) || !isFileName(name)) continue;
     try {
       const shape = shapeOf(database, name);
       if (!shape.columns.every((column) => column.name.includes('.') || isModelName(column.name))) continue;
@@ -79,6 +79,9 @@ function tablesOf(database: DatabaseSync): Table[] {
 
 /** What may stand in a model's or a column's name; a table that has another is skipped as a whole, as the tool does. */
 const isModelName = (name: string): boolean => !/[.:]|^__slayer_/.test(name);
+
+/** Whether a model of that name can be a file of its folder. */
+const isFileName = (name: string): boolean => !/[/\0]/.test(name);
 
 function shapeOf(database: DatabaseSync, table: string): Pick<Table, 'columns' | 'primaryKey' | 'uniqueKeys'> {
   const rows = database.prepare(`PRAGMA table_xinfo(${quoted(table)})`).all() as unknown as readonly {

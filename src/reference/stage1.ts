@@ -59,7 +59,7 @@ export interface CacheNotes {
   readonly unknownChildren: readonly string[];
 }
 
-export interface Cache {
+export interface CacheResult {
   readonly dir: string;
   readonly fingerprint: string;
   /** False: a fresh one was there already, or another builder was faster. */
@@ -92,7 +92,7 @@ export async function isCacheFresh(request: Omit<CacheRequest, 'force'>): Promis
  * The cache of `database`: the one that stands there if its inputs are still the same, else a new one.
  * @throws SkeinError INVALID_INPUT (an input missing or broken) | DISK_FULL | STORE_UNAVAILABLE
  */
-export async function ensureCache(request: CacheRequest): Promise<Cache> {
+export async function ensureCache(request: CacheRequest): Promise<CacheResult> {
   const { dataset, database, cacheRoot, force = false } = request;
   parseName('database', database);
   const dir = join(cacheRoot, database);
