@@ -8,11 +8,11 @@ import { join } from 'node:path';
 import { deletedKbIds } from '../dataset/knowledge.ts';
 import type { Task } from '../dataset/task.ts';
 import { jsonBytes } from '../kernel/json.ts';
+import { readKbRows } from '../reference/load-reference.ts';
+import { makeTaskStore } from '../reference/task-store.ts';
 import { blankRow } from './error-row.ts';
 import type { Framework, TaskContext, TaskRow } from './framework.ts';
 import { coverageOf, coveragePage } from './knowledge-coverage.ts';
-import { readReferenceKb } from './reference-build.ts';
-import { makeTaskStore } from '../reference/task-store.ts';
 
 export class EncodeFramework implements Framework {
   async runTask(task: Task, context: TaskContext): Promise<TaskRow> {
@@ -20,8 +20,14 @@ export class EncodeFramework implements Framework {
     const reference = await context.reference();
     const deleted = deletedKbIds(task);
     const storeDir = join(context.scratchDir, 'slayer_storage');
-    await makeTaskStore(reference.dir, storeDir);
-    const coverage = coverageOf(task, await readReferenceKb(reference.dir), reference.results);
+    await makeTaskStore({
+      referenceDir: reference.dir,
+      database: task.selected_database,
+      databasePath: context.databasePath,
+      storeDir,
+      deletedKbIds: deleted,
+    });
+    const coverage = coverageOf(task, await readKbRows(reference.dir), reference.results);
     await writeFile(join(context.scratchDir, 'coverage.json'), jsonBytes(coverage, 2));
     await writeFile(join(context.scratchDir, 'INDEX.md'), coveragePage(task, coverage, reference.dir));
     context.log(`knowledge: ${JSON.stringify(coverage.counts)}`);

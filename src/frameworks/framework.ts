@@ -99,6 +99,8 @@ export interface TaskContext {
   readonly attempt: number;
   /** Private to this attempt, shipped as the debug bundle (U-01), then removed. */
   readonly scratchDir: string;
+  /** The dataset's own SQLite file of the task's database; to be copied before it is opened. For SQL ask `sql()`. */
+  readonly databasePath: string;
   /** Ends the attempt: the run is being stopped. */
   readonly signal: AbortSignal;
   /** A line for the task's log; `console` and child processes are captured too (W-12). */

@@ -13,7 +13,7 @@ export class AttemptContext implements TaskContext {
   readonly runId: string;
   readonly attempt: number;
   readonly scratchDir: string;
-  readonly datasetDir: string;
+  readonly databasePath: string;
   readonly signal: AbortSignal;
   /** References that this attempt built, for the daemon to ship. */
   readonly builtReferences: BuiltReference[] = [];
@@ -29,7 +29,7 @@ export class AttemptContext implements TaskContext {
     this.runId = assignment.runId;
     this.attempt = assignment.attempt;
     this.scratchDir = assignment.scratchDir;
-    this.datasetDir = assignment.datasetDir;
+    this.databasePath = assignment.databasePath;
     this.signal = signal;
   }
 
@@ -39,7 +39,7 @@ export class AttemptContext implements TaskContext {
 
   sql(): Promise<SqlSession> {
     return (this.#sql ??= this.timed('sql.open', async () => {
-      const { databasePath } = this.#assignment;
+      const { databasePath } = this;
       const opened = (await currentActor().ask('sql.open', { databasePath })) as { sessionId: string };
       return new AskedSqlSession(opened.sessionId, this.#settings.sqlTimeoutMs, this);
     }));
@@ -51,8 +51,10 @@ export class AttemptContext implements TaskContext {
       const { task, datasetDir, cacheRoot, referenceRoot, setupSessionsRoot } = this.#assignment;
       const database = task.selected_database;
       const { encoder } = this.#settings;
-      const request = { datasetDir, database, cacheRoot, referenceRoot, setupSessionsRoot, encoder };
+      const { runId } = this;
+      const request = { datasetDir, database, cacheRoot, referenceRoot, setupSessionsRoot, encoder, runId };
       const view = await buildInActor(request, this.signal);
+      for (const [phase, elapsedMs] of Object.entries(view.timingsMs)) this.timingsMs[`reference.${phase}`] = elapsedMs;
       if (view.wasBuilt) this.builtReferences.push({ database, dir: view.dir, fingerprint: view.fingerprint });
       return view;
     }));

@@ -56,7 +56,7 @@ describe('the registry of frameworks', () => {
 
   it('makes a framework for each name', async () => {
     const settings = { ...encode, encoder: 'rules', sqlTimeoutMs: 1000 };
-    for (const framework of ['noop'])
+    for (const framework of ['encode', 'noop'])
       expect(await createFramework({ ...settings, framework })).toHaveProperty('runTask');
     expect(await createFramework({ ...settings, mode: 'oracle' })).toHaveProperty('runTask');
   });
