@@ -70,7 +70,7 @@ export type CanonicalRow =
  */
 export async function canonicalRow(
   files: readonly RowFile[],
-  read: (file: RowFile) => Promise<Uint8Array | undefined>,
+  read: (file: RowFile) => Promise<Uint8Array | string | undefined>,
 ): Promise<CanonicalRow> {
   if (files.length === 0) return { kind: 'missing' };
   const attempts = attemptsOf(files);
@@ -116,7 +116,7 @@ export function isErrorRow(row: StoredRow): boolean {
 }
 
 /** @throws SkeinError CORRUPT when `bytes` are no row of `file`'s id */
-export function parseRow(file: RowFile, bytes: Uint8Array): StoredRow {
+export function parseRow(file: RowFile, bytes: Uint8Array | string): StoredRow {
   const value = parseJson(`rows/${file.path}`, bytes);
   if (value === null || typeof value !== 'object' || Array.isArray(value)) {
     throw new SkeinError('CORRUPT', `rows/${file.path} is no row: no JSON object`);
@@ -129,14 +129,14 @@ export function parseRow(file: RowFile, bytes: Uint8Array): StoredRow {
 /** The row of one attempt: a late one first; a duplicate only in place of one that cannot be read. */
 async function rowOfAttempt(
   files: readonly RowFile[],
-  read: (file: RowFile) => Promise<Uint8Array | undefined>,
+  read: (file: RowFile) => Promise<Uint8Array | string | undefined>,
   problems: RowProblem[],
 ): Promise<StoredRow | undefined> {
   const rank = { late: 0, row: 1, duplicate: 2 };
   for (const file of files.toSorted((a, b) => rank[a.kind] - rank[b.kind] || compareRowNames(a, b))) {
     try {
       const bytes = await read(file);
-      if (bytes) return parseRow(file, bytes);
+      if (bytes !== undefined) return parseRow(file, bytes);
       problems.push({ path: file.path, reason: 'it was listed and is gone' });
     } catch (error) {
       if (!isSkeinError(error, 'CORRUPT')) throw error;

@@ -1,31 +1,36 @@
 /**
- * Collation: the canonical row of every id of a run becomes `results.db` and `eval.json` (§1H). A pure function of the
+ * Collation on the thread that it has to itself (`collate-worker.ts`): the canonical row of every id of a run becomes `results.db` and `eval.json` (§1H). A pure function of the
  * manifest and the rows; twice is the same as once (C-02).
  *
  * Invariants: K1 rows come in the manifest's order, and rows of ids that are not the run's are counted and left out
  * (C-01). K2 a row that cannot be read costs its id only. K3 memory does not grow with the number of rows: a window of
  * them is read, written and forgotten. K4 a death at any instant leaves each of the two files as it was or new.
  */
+import { once } from 'node:events';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
 
-import { failPoint } from '../kernel/failpoint.ts';
+import { compiledPath } from '../kernel/compiled.ts';
+import { errorFromWire, type WireError } from '../kernel/errors.ts';
+import { armedFailPoint, failPoint } from '../kernel/failpoint.ts';
 import { throwIfCancelled } from '../kernel/retry.ts';
-import { canonicalRow, type RowProblem } from './canonical-row.ts';
+import { canonicalRow, type RowProblem, type StoredRow } from './canonical-row.ts';
 import { EvalMetrics, type RunCounts } from './eval-metrics.ts';
 import { EvalReport } from './eval-report.ts';
 import { databaseOf, type Manifest } from './manifest.ts';
 import { ResultsWriter, runMetadata, taskResult } from './results-db.ts';
-import type { RowSource } from './row-source.ts';
+import { mirrorRows } from './row-source.ts';
 
 export interface CollateOptions {
   readonly manifest: Manifest;
-  readonly rows: RowSource;
+  /** The `rows/` of the run's mirror. */
+  readonly rowsDir: string;
   /** Where the two files go; made if absent. */
   readonly outDir: string;
   /** How long another program may hold `results.db`. Default 10,000. */
   readonly busyTimeoutMs?: number;
-  readonly signal?: AbortSignal;
 }
 
 export interface Collation {
@@ -38,33 +43,45 @@ export interface Collation {
   readonly evalJson: string;
 }
 
+/** What the thread is given, and its one answer. */
+export interface CollateOrder {
+  readonly options: CollateOptions;
+  readonly failPoint: string;
+}
+export type CollateAnswer =
+  | { readonly kind: 'done'; readonly collation: Collation }
+  | { readonly kind: 'failed'; readonly error: WireError };
+
 /** Rows held at a time; with their trajectories some are megabytes. */
 const WINDOW = 32;
+/** Rows are garbage as soon as they are written: a larger nursery would only hold more of it. */
+const YOUNG_GENERATION_MB = 4;
 
 /** @throws SkeinError UNAVAILABLE (`results.db` is locked) | CORRUPT (it is no database) | DISK_FULL | CANCELLED */
-export async function collate(options: CollateOptions): Promise<Collation> {
-  const { manifest, rows, outDir, busyTimeoutMs, signal } = options;
+export async function collateHere(options: CollateOptions, signal: AbortSignal): Promise<Collation> {
+  const { manifest, rowsDir, outDir, busyTimeoutMs } = options;
   const [resultsDb, evalJson] = [join(outDir, 'results.db'), join(outDir, 'eval.json')];
+  const rows = mirrorRows(rowsDir);
   const ids = [...new Set(manifest.instance_ids)];
   const metrics = new EvalMetrics(ids.length);
   await mkdir(outDir, { recursive: true });
   const files = await rows.list();
-  await using writer = await ResultsWriter.open(resultsDb, busyTimeoutMs);
+  using writer = new ResultsWriter(resultsDb, busyTimeoutMs);
   await using report = await EvalReport.create(evalJson);
 
   for (let start = 0; start < ids.length; start += WINDOW) {
+    // A turn of the loop: somebody may want this to stop.
+    await nextTurn();
     throwIfCancelled(signal, `collation of run ${manifest.run_id}`);
-    const window = ids.slice(start, start + WINDOW);
-    const canonical = await Promise.all(
-      window.map((id) => canonicalRow(files.get(id) ?? [], (file) => rows.read(file))),
-    );
-    const found = canonical.flatMap((row, index) => {
-      const id = window[index] ?? '';
-      metrics.add(id, row);
-      return row.kind === 'row' ? [{ id, row: row.row }] : [];
-    });
-    await writer.write(found.map(({ id, row }) => taskResult(manifest, id, databaseOf(manifest, id), row)));
-    await report.add(found.map(({ row }) => row));
+    const found: StoredRow[] = [];
+    for (const id of ids.slice(start, start + WINDOW)) {
+      const canonical = await canonicalRow(files.get(id) ?? [], (file) => rows.read(file));
+      metrics.add(id, canonical);
+      if (canonical.kind !== 'row') continue;
+      writer.write(taskResult(manifest, id, databaseOf(manifest, id), canonical.row));
+      found.push(canonical.row);
+    }
+    await report.add(found);
   }
 
   const wanted = new Set(ids);
@@ -74,8 +91,30 @@ export async function collate(options: CollateOptions): Promise<Collation> {
     .toArray().length;
   await report.finish(metrics.head(manifest), metrics.tail(manifest, ignoredIds));
   failPoint('collate.before-publish');
-  await writer.commit(runMetadata(manifest));
+  writer.commit(runMetadata(manifest));
   await report.publish();
   const { counts, score, unreadable } = metrics;
   return { counts, score, unreadable, ignoredIds, resultsDb, evalJson };
+}
+
+/** `collateHere` on a thread of its own: SQLite may wait for a lock, and no row passes through the caller's heap. */
+export async function collate(options: CollateOptions, signal?: AbortSignal): Promise<Collation> {
+  throwIfCancelled(signal, `collation of run ${options.manifest.run_id}`);
+  const order: CollateOrder = { options, failPoint: armedFailPoint() };
+  const worker = new Worker(compiledPath('./collate-worker.js', import.meta.url), {
+    workerData: order,
+    name: 'collate',
+    resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
+  });
+  const cancel = (): void => worker.postMessage('cancel');
+  signal?.addEventListener('abort', cancel);
+  try {
+    // `once` rejects with what the thread died of.
+    const [answer] = (await once(worker, 'message')) as [CollateAnswer];
+    if (answer.kind === 'failed') throw errorFromWire(answer.error);
+    return answer.collation;
+  } finally {
+    signal?.removeEventListener('abort', cancel);
+    await worker.terminate();
+  }
 }

@@ -26,7 +26,6 @@ import { collate, type Collation } from './collate.ts';
 import type { RunCounts } from './eval-metrics.ts';
 import { withFolderLock } from './folder-lock.ts';
 import { readManifest } from './manifest.ts';
-import { mirrorRows } from './row-source.ts';
 
 export interface FetchOptions {
   readonly store: ObjectStore;
@@ -89,13 +88,12 @@ async function fetchLocked(options: FetchOptions): Promise<FetchResult> {
   const report = await downloadTree(store, runPrefix(runId), mirror, { onError: 'skip', skipUnchanged: true, signal });
 
   onPhase?.('collating');
-  const collation = await collate({
-    manifest: await readManifest(store, runId),
-    rows: mirrorRows(join(mirror, 'rows')),
-    outDir,
-    ...(busyTimeoutMs !== undefined && { busyTimeoutMs }),
-    ...(signal && { signal }),
-  });
+  const manifest = await readManifest(store, runId);
+  const rowsDir = join(mirror, 'rows');
+  const collation = await collate(
+    { manifest, rowsDir, outDir, ...(busyTimeoutMs !== undefined && { busyTimeoutMs }) },
+    signal,
+  );
 
   onPhase?.('merging');
   const merge = await mergeMirror(options, mirror);

@@ -1,16 +1,14 @@
 /**
  * `results.db`: one SQLite file for the results of many runs (C-02 … C-04). Here: its schema, what a row becomes in it,
- * and the writer, which works on a thread of its own because SQLite may wait for a lock.
+ * and the writer.
  *
  * Invariants: D1 one collation is one transaction: a death at any instant leaves the file as it was before or after.
  * D2 a file of an older writer gains the columns it lacks; columns that this version does not know are left alone.
  * D3 what has no column here (P-38) is not lost: `eval.json` holds the rows whole.
  */
-import { once } from 'node:events';
-import { Worker } from 'node:worker_threads';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
 
-import { compiledPath } from '../kernel/compiled.ts';
-import { SkeinError } from '../kernel/errors.ts';
+import { asError, SkeinError } from '../kernel/errors.ts';
 import type { StoredRow } from './canonical-row.ts';
 import type { Manifest } from './manifest.ts';
 
@@ -124,72 +122,82 @@ export function runMetadata(manifest: Manifest): SqlValue[] {
   );
 }
 
-/** What the writer's thread is asked, one at a time, and what it answers. */
-export type WriterRequest =
-  | { readonly kind: 'rows'; readonly rows: readonly SqlValue[][] }
-  | { readonly kind: 'commit'; readonly run: SqlValue[] };
-export type WriterReply =
-  | { readonly kind: 'done' }
-  | { readonly kind: 'failed'; readonly message: string; readonly isBusy: boolean; readonly isCorrupt: boolean };
-
 /** How long SQLite waits for another program that writes the file. */
 const BUSY_TIMEOUT_MS = 10_000;
+/** SQLITE_BUSY, SQLITE_LOCKED. */
+const BUSY = new Set([5, 6]);
+/** SQLITE_CORRUPT, SQLITE_NOTADB. */
+const CORRUPT = new Set([11, 26]);
 
-/** One transaction on a `results.db`. Disposing of it without `commit` leaves the file as it was. */
-export class ResultsWriter implements AsyncDisposable {
+/**
+ * One transaction on a `results.db`, begun by the constructor. Synchronous, and it may wait: for a thread of its own.
+ * Disposing of it without `commit` leaves the file as it was.
+ */
+export class ResultsWriter implements Disposable {
   readonly #path: string;
-  readonly #worker: Worker;
+  readonly #database: DatabaseSync;
+  readonly #insertResult: StatementSync;
+  readonly #insertRun: StatementSync;
 
-  private constructor(path: string, worker: Worker) {
+  /** Opens or makes the file. @throws SkeinError UNAVAILABLE (locked) | CORRUPT (no database) */
+  constructor(path: string, busyTimeoutMs = BUSY_TIMEOUT_MS) {
     this.#path = path;
-    this.#worker = worker;
-  }
-
-  /** Opens or makes the file and begins. @throws SkeinError UNAVAILABLE (locked) | CORRUPT (no database) */
-  static async open(path: string, busyTimeoutMs = BUSY_TIMEOUT_MS): Promise<ResultsWriter> {
-    const worker = new Worker(compiledPath('./results-db-worker.js', import.meta.url), {
-      workerData: { path, busyTimeoutMs },
-      name: 'results-db',
-    });
-    const writer = new ResultsWriter(path, worker);
+    this.#database = this.#guard(() => new DatabaseSync(path, { timeout: busyTimeoutMs }));
     try {
-      await writer.#answer();
-      return writer;
+      this.#guard(() => this.#database.exec('BEGIN IMMEDIATE'));
+      this.#insertResult = this.#guard(() => ready(this.#database, 'task_results', TASK_RESULTS, TASK_RESULTS_KEY));
+      this.#insertRun = this.#guard(() => ready(this.#database, 'run_metadata', RUN_METADATA, RUN_METADATA_KEY));
     } catch (error) {
-      await writer[Symbol.asyncDispose]();
+      this[Symbol.dispose]();
       throw error;
     }
   }
 
-  async write(rows: readonly SqlValue[][]): Promise<void> {
-    await this.#ask({ kind: 'rows', rows });
+  /** Adds a task's result, in place of the one that stands there (C-02). */
+  write(values: readonly SqlValue[]): void {
+    this.#guard(() => this.#insertResult.run(...values));
   }
 
   /** Makes all of it visible at once. */
-  async commit(run: SqlValue[]): Promise<void> {
-    await this.#ask({ kind: 'commit', run });
+  commit(run: readonly SqlValue[]): void {
+    this.#guard(() => this.#insertRun.run(...run));
+    this.#guard(() => this.#database.exec('COMMIT'));
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#worker.terminate();
+  [Symbol.dispose](): void {
+    if (this.#database.isOpen) this.#database.close();
   }
 
-  async #ask(request: WriterRequest): Promise<void> {
-    const answer = this.#answer();
-    this.#worker.postMessage(request);
-    await answer;
-  }
-
-  async #answer(): Promise<void> {
-    // `once` rejects with what the thread died of.
-    const [reply] = (await once(this.#worker, 'message')) as [WriterReply];
-    if (reply.kind === 'done') return;
-    const { message, isBusy, isCorrupt } = reply;
-    if (isBusy) {
-      const todo = 'another program is writing to it: close that one, then fetch again';
-      throw new SkeinError('UNAVAILABLE', `${this.#path} is locked: ${todo}`, { cause: message });
+  #guard<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      const code = ((error as { errcode?: number }).errcode ?? 0) & 0xff;
+      if (BUSY.has(code)) {
+        const todo = 'another program is writing to it: close that one, then fetch again';
+        throw new SkeinError('UNAVAILABLE', `${this.#path} is locked: ${todo}`, { cause: error });
+      }
+      const text = asError(error).message;
+      if (!CORRUPT.has(code)) throw new SkeinError('UNAVAILABLE', `${this.#path}: ${text}`, { cause: error });
+      throw new SkeinError('CORRUPT', `${this.#path}: ${text}; move it away, then fetch again`, { cause: error });
     }
-    if (isCorrupt) throw new SkeinError('CORRUPT', `${this.#path}: ${message}; move it away, then fetch again`);
-    throw new SkeinError('UNAVAILABLE', `${this.#path}: ${message}`);
   }
+}
+
+/** Makes the table, or adds the columns that an older file lacks; the statement that puts a row in it. */
+function ready(database: DatabaseSync, name: string, table: Table, key: readonly string[]): StatementSync {
+  const columns = Object.entries(table).map(([column, declaration]) => `"${column}" ${declaration}`);
+  database.exec(`CREATE TABLE IF NOT EXISTS "${name}" (${columns.join(', ')}, PRIMARY KEY (${key.join(', ')}))`);
+  const known = database.prepare(`PRAGMA table_info("${name}")`).all();
+  const present = new Set(known.map((row) => row['name']));
+  for (const [column, declaration] of Object.entries(table)) {
+    if (present.has(column)) continue;
+    // A column can be added NOT NULL only with a default.
+    const needsDefault = declaration.includes('NOT NULL') && !declaration.includes('DEFAULT');
+    const fallback = needsDefault ? ` DEFAULT ${declaration.startsWith('TEXT') ? "''" : '0'}` : '';
+    database.exec(`ALTER TABLE "${name}" ADD COLUMN "${column}" ${declaration}${fallback}`);
+  }
+  const names = Object.keys(table);
+  const holes = names.map(() => '?').join(', ');
+  return database.prepare(`INSERT OR REPLACE INTO "${name}" ("${names.join('", "')}") VALUES (${holes})`);
 }

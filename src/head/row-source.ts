@@ -1,5 +1,5 @@
 /** Where the rows of a run are read from: the bucket, or a local mirror of it. Paths are below the run's `rows/`. */
-import { readdir, readFile } from 'node:fs/promises';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { systemCode } from '../kernel/errors.ts';
@@ -12,8 +12,8 @@ import { addRowPath, groupRowPaths, type RowFile } from './canonical-row.ts';
 export interface RowSource {
   /** The row files of every id that has any. */
   list(): Promise<Map<string, RowFile[]>>;
-  /** The bytes of one of them, undefined if it went away. */
-  read(file: RowFile): Promise<Uint8Array | undefined>;
+  /** The JSON of one of them, undefined if it went away. */
+  read(file: RowFile): Promise<Uint8Array | string | undefined>;
 }
 
 export function storeRows(store: ObjectStore, runId: string, options: PersistOptions = {}): RowSource {
@@ -28,19 +28,19 @@ export function storeRows(store: ObjectStore, runId: string, options: PersistOpt
   };
 }
 
-/** The rows in `rowsDir`, the `rows/` of a mirrored run. */
+/** The rows in `rowsDir`, the `rows/` of a mirrored run. Synchronous inside: for a thread of its own. */
 export function mirrorRows(rowsDir: string): RowSource {
   return {
     list: async () => {
       const files = groupRowPaths([]);
-      for (const id of await entries(rowsDir)) {
-        for (const name of await entries(join(rowsDir, id))) addRowPath(files, `${id}/${name}`);
+      for (const id of entries(rowsDir)) {
+        for (const name of entries(join(rowsDir, id))) addRowPath(files, `${id}/${name}`);
       }
       return files;
     },
     read: async ({ path }) => {
       try {
-        return await readFile(join(rowsDir, path));
+        return readFileSync(join(rowsDir, path), 'utf8');
       } catch (error) {
         if (systemCode(error) === 'ENOENT') return undefined;
         throw error;
@@ -49,9 +49,9 @@ export function mirrorRows(rowsDir: string): RowSource {
   };
 }
 
-async function entries(dir: string): Promise<string[]> {
+function entries(dir: string): string[] {
   try {
-    return await readdir(dir);
+    return readdirSync(dir);
   } catch (error) {
     if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return [];
     throw error;

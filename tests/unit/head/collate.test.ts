@@ -1,13 +1,11 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 
 import { describe, expect, it } from 'vitest';
 
 import { collate, type CollateOptions, type Collation } from '../../../src/head/collate.ts';
-import { mirrorRows, storeRows } from '../../../src/head/row-source.ts';
-import { createMemoryStore } from '../../../src/store/memory.ts';
-import { manifestOf, putRow, putRun, row } from '../../helpers/rows.ts';
+import { manifestOf, row } from '../../helpers/rows.ts';
 import { readTree, tempDir, writeTree } from '../../helpers/shards.ts';
 
 const SEED_COLUMNS =
@@ -44,7 +42,7 @@ async function collated(
   await writeTree(join(dir, 'rows'), Object.fromEntries(texts) as Record<string, string>);
   const collation = await collate({
     manifest: manifestOf(ids),
-    rows: mirrorRows(join(dir, 'rows')),
+    rowsDir: join(dir, 'rows'),
     outDir: join(dir, 'out'),
     ...options,
   });
@@ -235,14 +233,13 @@ describe('collation', () => {
     await expect(collated(temp.dir, ['a_1'], {})).rejects.toThrow('move it away, then fetch again');
   });
 
-  it('reads from the bucket what it reads from a mirror', async () => {
+  it('can be cancelled, and leaves nothing', async () => {
     await using temp = await tempDir();
-    const store = createMemoryStore();
-    const manifest = manifestOf(['a_1', 'a_2']);
-    await putRun(store, manifest, [row('a_1'), row('a_2')]);
-    await putRow(store, row('a_2', { error: 'boom' }), 2);
-    await writeFile(join(temp.dir, 'x'), '');
-    const { counts } = await collate({ manifest, rows: storeRows(store, 'r1'), outDir: join(temp.dir, 'out') });
-    expect(counts).toEqual({ expected: 2, done: 2, ok: 1, errors: 1, missing: 0 });
+    const options = { manifest: manifestOf(['a_1']), rowsDir: join(temp.dir, 'rows'), outDir: join(temp.dir, 'out') };
+    const stop = new AbortController();
+    const collating = collate(options, stop.signal);
+    stop.abort();
+    await expect(collating).rejects.toMatchObject({ code: 'CANCELLED' });
+    expect(Object.keys(await readTree(join(temp.dir, 'out')))).not.toContain('eval.json');
   });
 });
