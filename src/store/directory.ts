@@ -11,13 +11,14 @@
  * two processes one wins. S4 a link is never followed, a folder is no object. S5 a resolved write is on the disk.
  */
 import fs from 'node:fs';
-import { constants, open, realpath, rmdir, unlink, utimes, writeFile } from 'node:fs/promises';
+import { realpath, rmdir, unlink, utimes, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 
 import { asError, SkeinError, systemCode } from '../kernel/errors.ts';
 import { sleep, throwIfCancelled } from '../kernel/retry.ts';
+import { openFile, readUpTo } from './descriptor.ts';
 import { walk } from './directory-list.ts';
 import { discard, fsyncDirectory, publishNew, publishOver, writeTemp, type FileStamp } from './durable-file.ts';
 import { Folders, makeFolders } from './folders.ts';
@@ -160,26 +161,22 @@ class DirectoryStore implements ObjectStore {
     return this.#do('reading', name, options, async (path) => {
       if (!(await this.#folders.exists(dirname(path)))) return undefined;
       // Without O_NONBLOCK a pipe that somebody put there would hold the call for ever.
-      const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-      const file = await open(path, flags).catch((error: unknown) => {
+      const flags = fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK;
+      const fd = await openFile(path, flags).catch((error: unknown) => {
         if (isAbsence(error)) return undefined;
         throw error;
       });
-      if (file === undefined) return undefined;
-      await using _closing = file;
-      const stats = await file.stat({ bigint: true });
-      if (!stats.isFile()) return undefined;
-      const size = Number(stats.size);
-      const start = Math.min(options.range?.start ?? 0, size);
-      const end = Math.max(start, Math.min(options.range?.end ?? size, size));
-      const bytes = Buffer.allocUnsafeSlow(end - start);
-      let filled = 0;
-      while (filled < bytes.length) {
-        const { bytesRead } = await file.read(bytes, filled, bytes.length - filled, start + filled);
-        if (bytesRead === 0) break;
-        filled += bytesRead;
+      if (fd === undefined) return undefined;
+      try {
+        const stats = fs.fstatSync(fd, { bigint: true });
+        if (!stats.isFile()) return undefined;
+        const size = Number(stats.size);
+        const start = Math.min(options.range?.start ?? 0, size);
+        const end = Math.max(start, Math.min(options.range?.end ?? size, size));
+        return { ...infoOf(name, stats), bytes: await readUpTo(fd, start, end - start) };
+      } finally {
+        fs.closeSync(fd);
       }
-      return { ...infoOf(name, stats), bytes: bytes.subarray(0, filled) };
     });
   }
 

@@ -11,21 +11,13 @@ import fs from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 
-import { fileSystemError } from './fs-errors.ts';
 import { systemCode } from '../kernel/errors.ts';
+import { fsyncFile, openFile, writeAll } from './descriptor.ts';
+import { fileSystemError } from './fs-errors.ts';
 
-/* Bare descriptors: a FileHandle costs twice as much, and rows and logs come by the thousand. */
-const open = promisify(fs.open);
-const fsync = promisify(fs.fsync);
 const link = promisify(fs.link);
 const rename = promisify(fs.rename);
 const unlink = promisify(fs.unlink);
-const writeOnce = (fd: number, bytes: Uint8Array, offset: number): Promise<number> =>
-  new Promise((resolve, reject) => {
-    fs.write(fd, bytes, offset, bytes.byteLength - offset, null, (error, written) =>
-      error ? reject(error) : resolve(written),
-    );
-  });
 
 /** What `stat` says of a file once it is whole. */
 export interface FileStamp {
@@ -76,16 +68,17 @@ export async function writeFileDurable(
  * @throws the system's error
  */
 export async function writeTemp(temp: string, bytes: Uint8Array, mode = 0o666): Promise<FileStamp> {
-  const fd = await open(temp, 'wx', mode);
+  const fd = await openFile(temp, 'wx', mode);
   try {
-    for (let offset = 0; offset < bytes.byteLength;) offset += await writeOnce(fd, bytes, offset);
-    await fsync(fd);
-    // Neither of the two waits for the disk: the inode is in memory and clean.
-    const stamp = fs.fstatSync(fd, { bigint: true });
-    fs.closeSync(fd);
-    return stamp;
+    try {
+      await writeAll(fd, bytes);
+      await fsyncFile(fd);
+      // Neither of the two waits for the disk: the inode is in memory and clean.
+      return fs.fstatSync(fd, { bigint: true });
+    } finally {
+      fs.closeSync(fd);
+    }
   } catch (error) {
-    closeQuietly(fd);
     await discard(temp);
     throw error;
   }
@@ -116,14 +109,6 @@ export async function publishOver(temp: string, path: string): Promise<true> {
 /** Removes `path` if it can be; for temps, whose rest is swept later. */
 export async function discard(path: string): Promise<void> {
   await unlink(path).catch(() => {});
-}
-
-function closeQuietly(fd: number): void {
-  try {
-    fs.closeSync(fd);
-  } catch {
-    // It was closed already: the error that brought us here is the one to report.
-  }
 }
 
 const running = new Map<string, { current: Promise<void>; next: Promise<void> | undefined }>();
@@ -161,9 +146,9 @@ function follow(dir: string, entry: { current: Promise<void>; next: Promise<void
 }
 
 async function syncOnce(dir: string): Promise<void> {
-  const fd = await open(dir, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
+  const fd = await openFile(dir, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
   try {
-    await fsync(fd);
+    await fsyncFile(fd);
   } finally {
     fs.closeSync(fd);
   }

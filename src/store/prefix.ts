@@ -7,16 +7,16 @@
  * T2 no object name leads out of the destination. T3 a local file is whole or as it was. T4 nothing is lost silently:
  * what was not shipped or fetched is an error or stands in `skipped`.
  */
-import { lstat, open, readdir, readFile, rename, unlink, utimes } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { lstat, readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 
 import pLimit from 'p-limit';
 
 import { describeError, isSkeinError, SkeinError } from '../kernel/errors.ts';
 import { throwIfCancelled } from '../kernel/retry.ts';
 import { callPatiently, createOrConfirm, overwrite, readPatiently, type PersistOptions } from './create-or-confirm.ts';
-import { makeFolders } from './folders.ts';
 import { fileSystemError } from './fs-errors.ts';
+import { Mirror } from './mirror.ts';
 import { compareNames, safeJoin, validateObjectName } from './object-name.ts';
 import type { ListOptions, ListPage, ObjectInfo, ObjectStore } from './port.ts';
 
@@ -236,12 +236,15 @@ export async function downloadTree(
   const { onError = 'throw', concurrency = 32, skipUnchanged = false, include = () => true } = options;
   const counts = { downloaded: 0, unchanged: 0, bytes: 0, placeholders: 0 };
   const skipped: { name: string; reason: string }[] = [];
+  const mirror = new Mirror();
   const fetchOne = async (info: ObjectInfo, relative: string): Promise<void> => {
     const path = safeJoin(dest, relative);
-    if (skipUnchanged && (await isUnchanged(path, info))) return void (counts.unchanged += 1);
+    if (skipUnchanged && (await mirror.isUnchanged(path, info.sizeBytes, info.updatedMs))) {
+      return void (counts.unchanged += 1);
+    }
     const object = await readPatiently(store, info.name, options);
     if (object === undefined) throw new SkeinError('NOT_FOUND', `${info.name} went away while it was fetched`);
-    await writeAside(path, object.bytes, object.updatedMs);
+    await mirror.write(path, object.bytes, object.updatedMs);
     counts.downloaded += 1;
     counts.bytes += object.bytes.byteLength;
   };
@@ -262,39 +265,6 @@ export async function downloadTree(
     await inParallel(page.objects, concurrency, fetchOrSkip);
   }
   return { ...counts, skipped: skipped.sort((a, b) => compareNames(a.name, b.name)) };
-}
-
-async function isUnchanged(path: string, info: ObjectInfo): Promise<boolean> {
-  const entry = await lstat(path).catch(() => undefined);
-  return entry?.isFile() === true && entry.size === info.sizeBytes && sameTime(entry.mtimeMs, info.updatedMs);
-}
-
-/* Files keep times to the microsecond at best. */
-const sameTime = (aMs: number, bMs: number): boolean => Math.abs(aMs - bMs) < 0.01;
-
-let asideCount = 0;
-
-/** Writes a file aside and renames it into place. Not synced: a mirror can be fetched again. */
-async function writeAside(path: string, bytes: Uint8Array, updatedMs: number): Promise<void> {
-  const aside = join(dirname(path), `.${basename(path).slice(0, 200)}.part-${process.pid}-${(asideCount += 1)}`);
-  const file = await open(aside, 'wx').catch(async (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ENOENT') throw error;
-    await makeFolders(dirname(path));
-    return open(aside, 'wx');
-  });
-  try {
-    // The handle's own writeFile goes on after a short write; a full disk is an error there.
-    try {
-      await file.writeFile(bytes);
-    } finally {
-      await file.close();
-    }
-    await utimes(aside, updatedMs / 1000, updatedMs / 1000);
-    await rename(aside, path);
-  } catch (error) {
-    await unlink(aside).catch(() => {});
-    throw error;
-  }
 }
 
 /** Runs `work` on all items, `concurrency` at a time. After the first failure nothing new is started; it is thrown. */

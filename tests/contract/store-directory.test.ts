@@ -63,9 +63,13 @@ describe('objects and files', () => {
     // A file from the future: every later write happens "before" it.
     await utimes(join(root, 'a'), 4e9, 4e9);
     const seen = new Set([first]);
+    let lastNs = 0n;
     for (let turn = 0; turn < 10; turn += 1) {
       const current = (await store.stat('a'))?.generation ?? '';
       seen.add(current);
+      const { mtimeNs } = await lstat(join(root, 'a'), { bigint: true });
+      expect(mtimeNs > lastNs).toBe(true);
+      lastNs = mtimeNs;
       expect((await store.replace('a', bytesOf('same'), current)).kind).toBe('written');
     }
     expect(seen.size).toBe(11);
