@@ -11,8 +11,7 @@
  * A3 the next instance starts only when the thread of the one before is gone.
  * A4 nothing is told twice: a settled call is out of the table.
  */
-import { randomBytes } from 'node:crypto';
-
+// No `node:crypto` here: the import alone costs 1 MB in every actor whose module imports the public API.
 import type { ClassLocation } from '../actor/messages.ts';
 import { errorToWire, type WireError } from '../kernel/errors.ts';
 import { snapshot } from '../kernel/snapshot.ts';
@@ -72,7 +71,8 @@ export function createActor(runtime: ActorRuntime, options: ActorOptions): Actor
 }
 
 export class ActorHandle implements RefSource {
-  readonly actorId = randomBytes(8).toString('hex');
+  /** Unique, 16 hex digits, the same over all restarts. */
+  readonly actorId = crypto.randomUUID().replaceAll('-', '').slice(0, 16);
   readonly #runtime: ActorRuntime;
   readonly #options: ActorOptions;
   readonly #retry: RetryPolicy;
@@ -104,7 +104,7 @@ export class ActorHandle implements RefSource {
     );
     ArgumentWait.resolve(
       this.#args,
-      () => this.#state.kind === 'DEPENDENCIES_UNREADY' && this.#start(),
+      () => this.#state.kind === 'DEPENDENCIES_UNREADY' && this.#begin(),
       (error) => this.#die({ reason: 'CTOR_ERROR', error: errorToWire(error), lastLines: [] }, true),
     );
   }
@@ -299,7 +299,19 @@ export class ActorHandle implements RefSource {
     }
   }
 
-  #start(): void {
+  #begin(): void {
+    let instance: ActorInstance;
+    try {
+      instance = this.#start();
+    } catch (error) {
+      this.#die({ reason: 'LOAD_FAILED', error: errorToWire(error), lastLines: [] }, true);
+      return;
+    }
+    this.#state = { kind: this.#restarts > 0 ? 'RESTARTING' : 'PENDING_CREATION', instance };
+    this.#sendHeld();
+  }
+
+  #start(): ActorInstance {
     const {
       className,
       location,
@@ -312,7 +324,7 @@ export class ActorHandle implements RefSource {
       services,
       logPath,
     } = this.#options;
-    const instance = this.#runtime.start(
+    return this.#runtime.start(
       {
         actorId: this.actorId,
         className,
@@ -330,8 +342,6 @@ export class ActorHandle implements RefSource {
       },
       this.#events,
     );
-    this.#state = { kind: this.#restarts > 0 ? 'RESTARTING' : 'PENDING_CREATION', instance };
-    this.#sendHeld();
   }
 
   readonly #events: InstanceEvents = {
@@ -417,7 +427,7 @@ export class ActorHandle implements RefSource {
       this.#died.resolve(this.#state.death);
     } else {
       this.#restarts += 1;
-      this.#start();
+      this.#begin();
     }
   }
 

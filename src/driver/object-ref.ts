@@ -8,7 +8,6 @@
  * O2 each reader gets a copy of its own, so what one does to it no other sees.
  * O3 an error that nobody reads disturbs nobody.
  */
-import { inspect } from 'node:util';
 import { markAsUncloneable } from 'node:worker_threads';
 
 import { snapshot } from '../kernel/snapshot.ts';
@@ -76,7 +75,7 @@ export class ObjectRef<T = unknown> {
     this.release();
   }
 
-  [inspect.custom](): string {
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
     return `ObjectRef(${this.id}, ${this.state})`;
   }
 

@@ -3,7 +3,7 @@
 export type AnyClass = new (...args: never[]) => object;
 
 export interface ClassShape {
-  /** Public methods along the prototype chain, own ones first; neither the constructor nor `_private` nor symbols. */
+  /** Public methods along the prototype chain, own ones first; neither the constructor, accessors nor symbols. */
   readonly methods: readonly string[];
   /** Whether any of them is an `async` function: that makes the whole actor async (ray-compatibility 1.4). */
   readonly isAsync: boolean;

@@ -157,9 +157,11 @@ export class ActorPools {
         return null;
       },
     });
-    // P3: all that wait share the profile that could not start.
     piscina.on('error', (error: unknown) => {
-      for (const lease of leases) if (lease.isStarting) lease.kill(asError(error));
+      // P3: a thread has ended before it took a task. As many of those that wait as have no thread any more never will.
+      const starting = piscina.threads.filter((worker) => !used.has(worker)).length;
+      const waiting = [...leases].filter((lease) => lease.isStarting);
+      for (const lease of waiting.slice(starting)) lease.kill(asError(error));
     });
     return { piscina, leases };
   }

@@ -15,6 +15,7 @@ import { MessageChannel, receiveMessageOnPort, type MessagePort } from 'node:wor
 import type { ActorSpec, FromActor, ToActor } from '../actor/messages.ts';
 import type { ActorDeath, ActorInstance, ActorService, DeathReason, InstanceEvents } from '../driver/runtime.ts';
 import { errorToWire, SkeinError, type WireError } from '../kernel/errors.ts';
+import { snapshot } from '../kernel/snapshot.ts';
 import type { ActorPools, ThreadEnd, ThreadLease, ThreadProfile } from './actor-pool.ts';
 import { sizeOf, tailLines } from './log-tail.ts';
 
@@ -155,7 +156,7 @@ export class HostedActor implements ActorInstance {
     try {
       const serve = this.#options.services[service];
       if (serve === undefined) throw this.#noService(service);
-      this.#post(['answer', askId, await serve(payload, this.#death.signal), undefined]);
+      this.#post(['answer', askId, snapshot(await serve(payload, this.#death.signal)), undefined]);
     } catch (error) {
       this.#post(['answer', askId, undefined, errorToWire(error)]);
     }

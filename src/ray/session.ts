@@ -1,6 +1,4 @@
 /** What lives between `init` and `shutdown`: the runtime that hosts actors, the names, and the handles made. */
-import { randomUUID } from 'node:crypto';
-
 import { isInActor } from '../actor/context.ts';
 import { RaySystemError, ValueError } from '../driver/errors.ts';
 import type { ActorHandle as DriverHandle } from '../driver/handle.ts';
@@ -53,7 +51,7 @@ export async function init(options: InitOptions = {}): Promise<RayContext> {
       'init: this is the thread of an actor. If it came here by importing your main module, move the actor class to a module of its own, or call init only where isMainThread (node:worker_threads)',
     );
   }
-  const { namespace = randomUUID(), logDir, maxActors, ignoreReinitError = false } = options;
+  const { namespace = crypto.randomUUID(), logDir, maxActors, ignoreReinitError = false } = options;
   if (maxActors !== undefined && !(Number.isInteger(maxActors) && maxActors > 0)) {
     throw new ValueError(`init: maxActors: ${String(maxActors)} is no whole number of at least 1`);
   }

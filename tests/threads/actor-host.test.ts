@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
 import { createActor, type ActorOptions } from '../../src/driver/handle.ts';
-import { ActorDiedError, ActorUnschedulableError } from '../../src/driver/errors.ts';
+import { ActorDiedError, ActorUnavailableError, ActorUnschedulableError } from '../../src/driver/errors.ts';
 import { SkeinError } from '../../src/kernel/errors.ts';
 import { ActorHost, type ActorHostOptions } from '../../src/node/actor-host.ts';
 import { checkLeaksAfterEach } from '../helpers/leaks.ts';
@@ -11,6 +11,12 @@ import { waitUntil } from '../helpers/wait-until.ts';
 
 const AWARE: ActorOptions = { className: 'Aware', location: { module: fixture('aware'), exportName: 'Aware' } };
 const COUNTER: ActorOptions = { className: 'Counter', location: { module: fixture('counter'), exportName: 'Counter' } };
+
+/** Plain JavaScript: where many start, stripping types in each thread would be most of the test. */
+const ECHO: ActorOptions = {
+  className: 'Echo',
+  location: { module: new URL('../../bench/actors/echo.js', import.meta.url).href, exportName: 'Echo' },
+};
 
 const hostFor = async (options: Partial<ActorHostOptions> = {}): Promise<ActorHost> =>
   new ActorHost({ logDir: await temporaryFolder(), env: process.env, ...options });
@@ -71,7 +77,7 @@ describe('the actor host of a daemon', () => {
 
   test('never gives the thread of an actor, with its globals, to another', async () => {
     await using host = await hostFor();
-    for (let round = 0; round < 5; round += 1) {
+    for (let round = 0; round < 3; round += 1) {
       const actor = createActor(host, AWARE);
       const leaving = actor
         .call('setGlobal', [])
@@ -100,8 +106,8 @@ describe('the actor host of a daemon', () => {
 
   test('starts 40 actors at once on as many threads', async () => {
     await using host = await hostFor();
-    const actors = Array.from({ length: 40 }, () => createActor(host, COUNTER));
-    expect(await Promise.all(actors.map((actor, index) => actor.call('add', [index]).promise()))).toEqual(
+    const actors = Array.from({ length: 40 }, () => createActor(host, ECHO));
+    expect(await Promise.all(actors.map((actor, index) => actor.call('echo', [index]).promise()))).toEqual(
       Array.from({ length: 40 }, (_, index) => index),
     );
     expect(host.threadCount).toBe(40);
@@ -116,6 +122,22 @@ describe('the actor host of a daemon', () => {
     expect(host.actorCount).toBe(1);
     expect(await actor.died).toMatchObject({ reason: 'KILLED' });
     expect(host.actorCount).toBe(0);
+  });
+
+  test('a thread that native code holds fails its calls at once, but nobody takes its place before it is gone', async () => {
+    await using host = await hostFor();
+    const actor = createActor(host, { ...COUNTER, maxRestarts: 1, maxTaskRetries: 1 });
+    await actor.ready().promise();
+    const held = actor.call('sleep', [0.6], { maxTaskRetries: 0 });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const again = actor.call('add', [1]);
+    const killedMs = performance.now();
+    actor.kill({ noRestart: false });
+    expect(await rejection(held.promise())).toBeInstanceOf(ActorUnavailableError);
+    expect(performance.now() - killedMs).toBeLessThan(300);
+    expect(await again.promise()).toBe(1);
+    expect(performance.now() - killedMs).toBeGreaterThan(400);
+    expect(host.threadCount).toBe(1);
   });
 
   test('stop ends all actors, in whatever state they are, and refuses new ones', async () => {
@@ -141,16 +163,16 @@ describe('the actor host of a daemon', () => {
     expect(actor.state).toBe('DEAD');
   });
 
-  test('100 lives, half of them cut short while starting, leave nothing behind', async () => {
+  test('60 lives, half of them cut short while starting, leave nothing behind', async () => {
     await using host = await hostFor();
     const live = async (index: number): Promise<void> => {
-      const actor = createActor(host, COUNTER);
-      const ref = actor.call('add', [1]);
+      const actor = createActor(host, ECHO);
+      const ref = actor.call('echo', [1]);
       if (index % 2 === 0) await ref.promise();
       actor.kill();
       await actor.died;
     };
-    for (let round = 0; round < 25; round += 1) await Promise.all(Array.from({ length: 4 }, (_, index) => live(index)));
+    for (let round = 0; round < 15; round += 1) await Promise.all(Array.from({ length: 4 }, (_, index) => live(index)));
     await waitUntil('no thread is left', () => host.threadCount === 0);
   }, 30_000);
 });

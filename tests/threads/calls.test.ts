@@ -140,6 +140,23 @@ describe('calls of an actor', () => {
     expect(() => (counter as unknown as { nope: unknown }).nope).toThrow(/Counter has no method nope; it has add,/);
   });
 
+  test('handles are typed: methods, arguments, results, references among them', () => {
+    const typed = async (): Promise<void> => {
+      const counter = CounterActor.remote(await ray.put(1));
+      const sum: number = await ray.get(counter.add.remote(counter.add.remote(1)));
+      const [text, count]: [string, number] = await ray.get([await ray.put('x'), counter.add.remote(sum)]);
+      // @ts-expect-error a string is no number
+      counter.add.remote(text);
+      // @ts-expect-error nor is a reference to one
+      counter.add.remote(await ray.put(text));
+      // @ts-expect-error there is no such method
+      counter.subtract.remote(count);
+      // @ts-expect-error the constructor takes a number
+      CounterActor.remote('5');
+    };
+    expect(typed).toBeTypeOf('function');
+  });
+
   test('a released reference can no longer be read', async () => {
     const ref = await ray.put('gone');
     ref.release();
