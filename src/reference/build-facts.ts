@@ -18,6 +18,7 @@ const record = z.looseObject({
   encoder_id: z.string().catch(''),
   encoder_version: z.string().catch(''),
   is_paid: z.boolean().catch(false),
+  input_fp: z.string().optional().catch(undefined),
 });
 
 export interface BuildFacts {
@@ -28,6 +29,8 @@ export interface BuildFacts {
   readonly paidEncoder: string | undefined;
   /** `<id>@<version>`, undefined where the record does not say. */
   readonly encoder: string | undefined;
+  /** The fingerprint of the marker that the record belongs to, where it says. */
+  readonly inputFp: string | undefined;
 }
 
 /** What `identity` says; nothing of it is promised, so each fact has a default. */
@@ -40,6 +43,7 @@ export function buildFacts(identity: unknown): BuildFacts {
     builtAtMs: facts?.built_at_ms,
     paidEncoder: facts?.is_paid ? encoder : undefined,
     encoder,
+    inputFp: facts?.input_fp,
   };
 }
 

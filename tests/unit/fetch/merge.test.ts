@@ -222,6 +222,15 @@ describe('shard against local reference', () => {
     expect(await scene.tree()).toEqual(reference('paid'));
   });
 
+  it('takes no record for the reference that names another marker', async () => {
+    await using scene = await Scene.make();
+    await scene.local(reference('local'));
+    const stranger = { input_fp: 'fp-of-another', encoder_id: 'agent', encoder_version: '1', is_paid: true };
+    await writeTree(scene.root, { '.skein/shop.json': JSON.stringify(stranger) });
+    await scene.slice('a-1-0', reference('cloud'));
+    expect((await scene.merge()).merged_dbs).toMatchObject([{ outcome: 'updated' }]);
+  });
+
   it('keeps our records beside the folder: the folder holds exactly the files of the shard', async () => {
     await using scene = await Scene.make();
     const identity = { encoder_id: 'rules', encoder_version: '2', built_at_ms: 5, anything: { else: true } };
