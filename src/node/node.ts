@@ -21,7 +21,8 @@ import { ActorHost } from './actor-host.ts';
 import { HeadLink, type Order } from './head-link.ts';
 import { LockKeeper, lockServices } from './lock-keeper.ts';
 import { RunExecutor, type RunReports, type TaskEnd } from './run-executor.ts';
-import { readRunSettings } from './run-settings.ts';
+import { readRunSettings, type RunSettings } from './run-settings.ts';
+import { downloadSetup } from './setup-download.ts';
 import { Shipper } from './shipper.ts';
 import { SqlSessions } from './sql-sessions.ts';
 import { TaskActors } from './task-actors.ts';
@@ -117,6 +118,7 @@ export class Node implements AsyncDisposable {
     try {
       const settings = await readRunSettings(store, runId);
       const dataset = await openDataset(settings.datasetDir);
+      await this.#bringSetup(runId, settings);
       const shipper = new Shipper(store, runId, log);
       const workDir = join(this.#options.workDir, runId);
       const uploadBack = await UploadBack.open({ store, runId, settings, shipper });
@@ -138,6 +140,18 @@ export class Node implements AsyncDisposable {
     } catch (error) {
       log.error({ run: runId, error: describeError(error) }, 'run cannot be opened here');
       this.#link?.send({ $case: 'runFailed', value: { runId, error: describeError(error) } });
+    }
+  }
+
+  /** The run's required setup, and its seeds, into this node's roots (S-05, S-06). */
+  async #bringSetup(runId: string, settings: RunSettings): Promise<void> {
+    const { store, log } = this.#options;
+    const { framework, cacheRoot, referenceRoot, databases } = settings;
+    if (framework.mode === 'oracle') return;
+    const roots = { slayer_otf_cache: cacheRoot, slayer_models_otf: referenceRoot };
+    const reports = await downloadSetup({ store, runId, combo: framework, roots, databases, locks: this.#locks });
+    for (const report of reports) {
+      if (report.kind === 'broken') log.warn({ run: runId, ...report }, 'seed not taken');
     }
   }
 
