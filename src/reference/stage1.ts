@@ -9,29 +9,30 @@
  * one rename (D-10). S2 of two builders, in whatever processes, one wins and the other takes its work. S3 a folder
  * without marker is scrap: absent for readers, removed at the next commit. S4 the dataset is only read.
  */
-import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 
 import { databaseFiles, readKb, readMeanings } from '../dataset/dataset.ts';
 import { checkSqliteFile, copySqliteFile } from '../dataset/sqlite-file.ts';
 import type { ColumnMeanings, KbRow } from '../dataset/task.ts';
 import { asError, SkeinError, systemCode } from '../kernel/errors.ts';
+import { failPoint } from '../kernel/failpoint.ts';
 import { parseName } from '../kernel/ids.ts';
 import { jsonBytes } from '../kernel/json.ts';
-import { failPoint } from '../kernel/failpoint.ts';
-import { discard, fsyncDirectory, writeTemp } from '../store/durable-file.ts';
+import { discard } from '../store/durable-file.ts';
 import { fileSystemError } from '../store/fs-errors.ts';
-import { MARKERS } from '../store/layout.ts';
+import { asideOf, asidePrefix, cacheFingerprint, commitTree, writeMarkedTree } from './cache-place.ts';
 import { absoluteUrl, datasourceFor, renderDatasource } from './datasource-file.ts';
+import { sweepDeadTemps } from './dead-temps.ts';
 import { enrich } from './enrich.ts';
 import type { Enrichment } from './enrich.ts';
 import { stage1Fingerprint } from './fingerprint.ts';
 import { ingest } from './ingest.ts';
 import { memoriesFor, renderMemories } from './memory-file.ts';
 import { renderModel } from './model-file.ts';
-import { sweepDeadTemps } from './dead-temps.ts';
+
+export { cacheFingerprint };
 
 /** The parsed KB rows beside the models (D-06). */
 export const KB_ROWS_FILE = '_kb_rows.json';
@@ -69,17 +70,6 @@ export interface CacheResult {
 }
 
 /**
- * The fingerprint that the cache at `dir` is marked with, or undefined: no cache, or scrap (S3).
- */
-export async function cacheFingerprint(dir: string): Promise<string | undefined> {
-  try {
-    return (await readFile(join(dir, MARKERS.cacheFingerprint), 'utf8')).trim();
-  } catch {
-    return undefined;
-  }
-}
-
-/**
  * Whether the cache of `database` stands there and is that of the dataset's present content.
  * @throws SkeinError INVALID_INPUT when an input is missing (D-01)
  */
@@ -103,11 +93,11 @@ export async function ensureCache(request: CacheRequest): Promise<CacheResult> {
   const inputs = await readInputs(dataset.dir, database);
   try {
     await mkdir(cacheRoot, { recursive: true });
-    await sweepDeadTemps(cacheRoot, `.${database}.tmp-`);
-    const temp = join(cacheRoot, `.${database}.tmp-${process.pid}-${randomBytes(4).toString('hex')}`);
+    await sweepDeadTemps(cacheRoot, asidePrefix(dir));
+    const temp = asideOf(dir);
     try {
       const notes = await build(temp, inputs, fingerprint);
-      const wasBuilt = await commit(temp, dir, fingerprint, force);
+      const wasBuilt = await commitTree(temp, dir, fingerprint, force);
       failPoint('stage1.after-commit');
       return { dir, fingerprint, wasBuilt, ...(wasBuilt && { notes }) };
     } finally {
@@ -153,11 +143,7 @@ async function build(temp: string, inputs: Inputs, fingerprint: string): Promise
     ['memories.yaml', renderMemories(memories)],
     [KB_ROWS_FILE, jsonBytes(kb, 2)],
   ]);
-  await writeTree(temp, files);
-  failPoint('stage1.before-marker');
-  await writeTemp(join(temp, MARKERS.cacheFingerprint), Buffer.from(`${fingerprint}\n`));
-  await fsyncDirectory(temp);
-  failPoint('stage1.after-marker');
+  await writeMarkedTree(temp, files, fingerprint);
   return {
     modelCount: models.length,
     columnCount: models.reduce((sum, model) => sum + model.columns.length, 0),
@@ -177,45 +163,4 @@ function introspect(copy: string, { database, sqlite, meanings }: Inputs): Enric
     const reason = asError(error).message;
     throw new SkeinError('INVALID_INPUT', `database ${sqlite}: SQLite cannot read it: ${reason}`, { cause: error });
   }
-}
-
-/** Writes `files` (by relative path) below `root` and brings them and their folders to the disk. */
-async function writeTree(root: string, files: ReadonlyMap<string, string | Uint8Array>): Promise<void> {
-  const folders = new Set<string>();
-  for (const path of files.keys()) {
-    for (let folder = dirname(join(root, path)); folder.length >= root.length; folder = dirname(folder))
-      folders.add(folder);
-  }
-  for (const folder of folders) await mkdir(folder, { recursive: true });
-  await Promise.all(
-    [...files].map(([path, content]) =>
-      writeTemp(join(root, path), typeof content === 'string' ? Buffer.from(content) : content),
-    ),
-  );
-  await Promise.all([...folders].map((folder) => fsyncDirectory(folder)));
-}
-
-/** Puts `temp` at `dir`. False: another builder's cache of the same inputs stands there now. */
-async function commit(temp: string, dir: string, fingerprint: string, force: boolean): Promise<boolean> {
-  const marked = await cacheFingerprint(dir);
-  if (marked === fingerprint && !force) return false;
-  await takeAway(dir);
-  try {
-    await rename(temp, dir);
-  } catch (error) {
-    if ((await cacheFingerprint(dir)) === fingerprint) return false;
-    throw error;
-  }
-  await fsyncDirectory(dirname(dir));
-  return true;
-}
-
-/** Removes a stale, forced or markerless cache: marker off first, then aside, so that no reader meets half of it. */
-async function takeAway(dir: string): Promise<void> {
-  if ((await stat(dir).catch(() => undefined)) === undefined) return;
-  await rm(join(dir, MARKERS.cacheFingerprint), { force: true });
-  const aside = `${dirname(dir)}/.${basename(dir)}.tmp-${process.pid}-${randomBytes(4).toString('hex')}`;
-  // Another builder may have been faster: what is gone need not be taken away.
-  await rename(dir, aside).catch(() => {});
-  await rm(aside, { recursive: true, force: true });
 }

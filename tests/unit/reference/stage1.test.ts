@@ -145,7 +145,7 @@ describe('a cache', () => {
         .wasBuilt,
     ).toBe(true);
     expect(await tree(join(cacheRoot, 'glassworks'))).toEqual(before);
-    expect(await readdir(cacheRoot)).toEqual(['glassworks']);
+    expect((await readdir(cacheRoot)).sort()).toEqual(['.stage1.lock', 'glassworks']);
   });
 
   test('without marker is scrap: whatever lies in its place is taken away', async () => {
@@ -373,4 +373,16 @@ test('a datasource is re-anchored in the dataset of the machine that uses it', (
   expect(databaseFileOf(datasourceFor('a', absoluteUrl('/far/away/a.sqlite')), '/here')).toBe('/here/a/a.sqlite');
   expect(databaseFileOf(datasourceFor('a', portableUrl('a')), '/here')).toBe('/here/a/a.sqlite');
   expect(() => databaseFileOf(datasourceFor('a', 'postgres://x'), '/here')).toThrow('is no URL of an SQLite file');
+});
+
+test('builders that meet at a stale cache end with one whole cache of the new inputs, and none is taken away again', async () => {
+  const dataset = await copyOfExamples();
+  const request = { dataset, database: 'ferries', cacheRoot };
+  for (let round = 0; round < 3; round += 1) {
+    await writeFile(join(dataset.dir, 'ferries', 'ferries_kb.jsonl'), `{"id": ${round}, "knowledge": "K"}\n`);
+    const caches = await Promise.all(Array.from({ length: 5 }, () => ensureCache(request)));
+    expect(caches.filter(({ wasBuilt }) => wasBuilt)).toHaveLength(1);
+    expect(await cacheFingerprint(join(cacheRoot, 'ferries'))).toBe(caches[0]!.fingerprint);
+    expect((await readdir(cacheRoot)).filter((name) => name !== '.stage1.lock')).toEqual(['ferries']);
+  }
 });
