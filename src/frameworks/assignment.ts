@@ -13,7 +13,7 @@ export interface TaskAssignment {
   /** 1, 2, 3 …; (task, attempt) names exactly one row for ever. */
   readonly attempt: number;
   readonly runId: string;
-  /** Private to this attempt; made by the actor if it is absent, shipped as the debug bundle by the daemon (U-01). */
+  /** Private to this attempt; made by the actor when its framework needs it, shipped as the debug bundle by the daemon (U-01). */
   readonly scratchDir: string;
   /** Where everything that the task prints goes while it runs (W-12). */
   readonly logPath: string;

@@ -6,8 +6,6 @@
  * all that a task prints while it runs goes to its own log (W-12). A3 every row has its database, question, start and
  * duration, whatever the framework filled in.
  */
-import { mkdir } from 'node:fs/promises';
-
 import { currentActor, currentCall } from '../actor/context.ts';
 import { asError, describeError } from '../kernel/errors.ts';
 import type { Task } from '../dataset/task.ts';
@@ -49,7 +47,6 @@ export class TaskActor {
     const startedAt = Date.now() / 1000;
     const elapsedS = () => (performance.now() - startedMs) / 1000;
     try {
-      await mkdir(context.scratchDir, { recursive: true });
       const framework = await context.timed('framework', () => (this.#framework ??= createFramework(this.#settings)));
       const row = await context.timed('task', () => framework.runTask(task, context));
       return this.#completed(task, row, startedAt, elapsedS());

@@ -4,6 +4,8 @@
  * Invariants: K1 nothing is opened before it is asked for. K2 `close` ends what was opened, whatever became of the task.
  * K3 every phase leaves a `[timing]` line in the task's log and its milliseconds in `timingsMs` (V-24).
  */
+import { mkdirSync } from 'node:fs';
+
 import { currentActor } from '../actor/context.ts';
 import { asError, SkeinError } from '../kernel/errors.ts';
 import type { BuiltReference, TaskAssignment } from './assignment.ts';
@@ -12,7 +14,6 @@ import type { FrameworkSettings, ReferenceView, SqlOutcome, SqlSession, TaskCont
 export class AttemptContext implements TaskContext {
   readonly runId: string;
   readonly attempt: number;
-  readonly scratchDir: string;
   readonly databasePath: string;
   readonly signal: AbortSignal;
   /** References that this attempt built, for the daemon to ship. */
@@ -20,6 +21,7 @@ export class AttemptContext implements TaskContext {
   readonly timingsMs: Record<string, number> = {};
   readonly #assignment: TaskAssignment;
   readonly #settings: FrameworkSettings;
+  #hasScratch = false;
   #sql: Promise<AskedSqlSession> | undefined;
   #reference: Promise<ReferenceView> | undefined;
 
@@ -28,9 +30,16 @@ export class AttemptContext implements TaskContext {
     this.#settings = settings;
     this.runId = assignment.runId;
     this.attempt = assignment.attempt;
-    this.scratchDir = assignment.scratchDir;
     this.databasePath = assignment.databasePath;
     this.signal = signal;
+  }
+
+  /** Made when it is first asked for: most tasks of a model-less run need none. */
+  get scratchDir(): string {
+    const { scratchDir } = this.#assignment;
+    if (!this.#hasScratch) mkdirSync(scratchDir, { recursive: true });
+    this.#hasScratch = true;
+    return scratchDir;
   }
 
   log(line: string): void {
