@@ -11,7 +11,7 @@
  * two processes one wins. S4 a link is never followed, a folder is no object. S5 a resolved write is on the disk.
  */
 import fs from 'node:fs';
-import { realpath, rmdir, unlink, utimes, writeFile } from 'node:fs/promises';
+import { readFile, realpath, rmdir, unlink, utimes } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
@@ -67,6 +67,7 @@ function directoryOf(url: string, field: string): string {
   if (!url.startsWith('file:')) return refuse('it is no file:// URL');
   if (!url.startsWith('file:///')) return refuse('a directory store needs an absolute path and no host');
   if (/[?#]/.test(url)) return refuse("'?' and '#' in a path are written %3F and %23");
+  if (/%[01][0-9a-f]|%7f/i.test(url)) return refuse('it holds a control character');
   try {
     return fileURLToPath(url).replace(/(?<=.)\/+$/, '');
   } catch (error) {
@@ -83,6 +84,7 @@ async function canonical(path: string, url: string, field: string): Promise<stri
     const code = systemCode(error);
     if (code === 'ENOENT' && dirname(path) !== path)
       return join(await canonical(dirname(path), url, field), basename(path));
+    if (code === 'EACCES') throw new SkeinError('PREFLIGHT', `${field}: ${asError(error).message}`, { cause: error });
     if (code !== 'ENOTDIR') throw fileSystemError(`opening the store ${url}`, error);
   }
   throw new SkeinError('INVALID_INPUT', `${field}: ${JSON.stringify(url)}: ${path} is no directory; name a directory`, {
@@ -236,16 +238,18 @@ class DirectoryStore implements ObjectStore {
     });
   }
 
-  /** Makes the root if it must, writes and reads a probe there, and takes away whatever it made. */
+  /** Makes the root if it must, makes a probe there as objects are made (temp, sync, link), and takes away whatever it made. */
   async checkWritable(): Promise<void> {
     const probe = join(this.#root, `${OWN_FOLDER}-probe-${process.pid}-${Date.now()}`);
     let made: string[] = [];
     try {
       made = await makeFolders(this.#root);
-      await writeFile(probe, 'probe', { flag: 'wx', flush: true });
+      await writeTemp(`${probe}-temp`, Buffer.from('probe'));
+      await publishNew(`${probe}-temp`, probe);
+      await readFile(probe);
       await unlink(probe);
     } catch (error) {
-      await discard(probe);
+      await Promise.all([discard(`${probe}-temp`), discard(probe)]);
       const text = `the store ${this.url} cannot be written to: ${asError(error).message}`;
       throw new SkeinError('PREFLIGHT', `${text}. Name a directory that you may write to with --store`, {
         cause: error,

@@ -111,6 +111,8 @@ export async function discard(path: string): Promise<void> {
   await unlink(path).catch(() => {});
 }
 
+const NO_FOLDER_SYNC = new Set(['EINVAL', 'ENOTSUP', 'EOPNOTSUPP']);
+
 const running = new Map<string, { current: Promise<void>; next: Promise<void> | undefined }>();
 
 /**
@@ -149,6 +151,9 @@ async function syncOnce(dir: string): Promise<void> {
   const fd = await openFile(dir, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
   try {
     await fsyncFile(fd);
+  } catch (error) {
+    // Network and user-space file systems that keep folders durable by themselves, or not at all.
+    if (!NO_FOLDER_SYNC.has(systemCode(error) ?? '')) throw error;
   } finally {
     fs.closeSync(fd);
   }

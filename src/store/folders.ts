@@ -52,8 +52,9 @@ export class Folders {
   settle(dir: string): Promise<void> {
     const folder = this.#known.get(dir);
     if (folder?.durable !== undefined) return folder.durable;
-    const above = dir === this.#root ? Promise.resolve() : this.settle(dirname(dir));
-    const durable = Promise.all([fsyncDirectory(dirname(dir)), above]).then(() => {});
+    // What is above the root is synced when the root is made; later it may not even be ours to read.
+    if (dir === this.#root) return Promise.resolve();
+    const durable = Promise.all([fsyncDirectory(dirname(dir)), this.settle(dirname(dir))]).then(() => {});
     if (folder !== undefined) {
       folder.durable = durable;
       durable.catch(() => (folder.durable = undefined));

@@ -12,7 +12,7 @@ import { join } from 'node:path';
 
 import pLimit from 'p-limit';
 
-import { describeError, isSkeinError, SkeinError } from '../kernel/errors.ts';
+import { describeError, isSkeinError, SkeinError, systemCode } from '../kernel/errors.ts';
 import { throwIfCancelled } from '../kernel/retry.ts';
 import { callPatiently, createOrConfirm, overwrite, readPatiently, type PersistOptions } from './create-or-confirm.ts';
 import { fileSystemError } from './fs-errors.ts';
@@ -58,6 +58,9 @@ async function* pages(
   } while (pageToken !== undefined);
 }
 
+/** `runs/r1` would also mean `runs/r10`. */
+const folderPrefix = (prefix: string): string => (prefix === '' || prefix.endsWith('/') ? prefix : `${prefix}/`);
+
 export interface UploadOptions extends PersistOptions {
   /** Files that go last, in this order, each only when all before it are stored. Given: the prefix ends as the tree. */
   readonly last?: readonly string[];
@@ -75,17 +78,18 @@ export interface UploadReport {
 }
 
 /**
- * Ships every file of the tree `dir` to `prefix` (which ends in `/`), binaries and `_`-files too. Objects that stand
- * there with other bytes are overwritten. With `last`, markers that already stand there are taken away before anything
+ * Ships every file of the tree `dir` to below `under`, binaries and `_`-files too. Objects that stand there with other
+ * bytes are overwritten; a tree that does not exist is an empty one. With `last`, markers that already stand there are taken away before anything
  * under them changes, and objects that the tree does not have are removed.
  * @throws SkeinError NOT_FOUND if a file of `last` is missing, INVALID_INPUT for a link or an illegal name, or the store's
  */
 export async function uploadTree(
   store: ObjectStore,
   dir: string,
-  prefix: string,
+  under: string,
   options: UploadOptions = {},
 ): Promise<UploadReport> {
+  const prefix = folderPrefix(under);
   const { last = [], concurrency = 16, include = () => true } = options;
   const found = (await filesOf(dir)).filter(include);
   const missing = last.filter((path) => !found.includes(path));
@@ -196,6 +200,7 @@ async function filesOf(dir: string): Promise<string[]> {
     }
   };
   await visit('').catch((error: unknown) => {
+    if (systemCode(error) === 'ENOENT' && files.length === 0) return;
     throw fileSystemError(`reading the tree ${dir}`, error);
   });
   return files.sort(compareNames);
@@ -222,17 +227,18 @@ export interface DownloadReport {
 }
 
 /**
- * Fetches every object below `prefix` into `dest`, over what is there; nothing at `dest` is removed. Makes no folder when
+ * Fetches every object below `from` into `dest`, over what is there; nothing at `dest` is removed. Makes no folder when
  * there is no object.
  * @throws SkeinError with `onError: 'throw'` (the default): NOT_FOUND for an object that went away, INVALID_INPUT for one
  * whose name would leave `dest`, CORRUPT, the store's; DISK_FULL and CANCELLED with either
  */
 export async function downloadTree(
   store: ObjectStore,
-  prefix: string,
+  from: string,
   dest: string,
   options: DownloadOptions = {},
 ): Promise<DownloadReport> {
+  const prefix = folderPrefix(from);
   const { onError = 'throw', concurrency = 32, skipUnchanged = false, include = () => true } = options;
   const counts = { downloaded: 0, unchanged: 0, bytes: 0, placeholders: 0 };
   const skipped: { name: string; reason: string }[] = [];

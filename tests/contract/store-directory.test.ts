@@ -94,6 +94,20 @@ describe('objects and files', () => {
     expect(await textOf(store, 'a/b/c')).toBe('4');
   });
 
+  test('two stores on one directory in one process exclude each other', async () => {
+    await using other = await openDirectoryStore(pathToFileURL(root).href);
+    await mustCreate(store, 'counter', '0');
+    const increment = async (mine: ObjectStore): Promise<void> => {
+      for (let done = 0; done < 20;) {
+        const counter = await mine.read('counter');
+        const next = bytesOf(String(Number(counter?.bytes) + 1));
+        if ((await mine.replace('counter', next, counter?.generation ?? '')).kind === 'written') done += 1;
+      }
+    };
+    await Promise.all([store, other, store, other].map(increment));
+    expect(await textOf(store, 'counter')).toBe('80');
+  });
+
   test('removes the temps of a process that is gone, and nobody else’s', async () => {
     await mustCreate(store, 'a', '1');
     const temps = join(root, '.skein-store/tmp');
@@ -212,6 +226,8 @@ describe('opening', () => {
     'file:///tmp/a%2Fb',
     'file:///tmp/a?b',
     'file:///tmp/a#b',
+    'file:///tmp/a%00b',
+    'file:///tmp/a%0Ab',
     'gs://bucket/prefix',
     's3://bucket',
     'http://host/x',

@@ -9,7 +9,8 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 
 import { openDirectoryStore } from '../../src/store/directory.ts';
 import type { ObjectStore } from '../../src/store/port.ts';
-import { bytesOf, mustCreate, temporaryFolder, textOf } from '../helpers/store-fixtures.ts';
+import { listAll } from '../../src/store/prefix.ts';
+import { bytesOf, mustCreate, namesIn, temporaryFolder, textOf } from '../helpers/store-fixtures.ts';
 
 const WORKER = fileURLToPath(new URL('../helpers/store-worker.ts', import.meta.url));
 
@@ -98,6 +99,29 @@ test('the temp that a killed process left is gone after the next opening, that o
   await (await openDirectoryStore(url))[Symbol.asyncDispose]();
   expect(await readdir(temps)).toEqual([]);
 });
+
+test('a process killed while it writes leaves whole objects only, and its temps go at the next opening', async () => {
+  for (let round = 1; round <= 3; round += 1) {
+    const child = start('fill', url);
+    const wanted = round * 40;
+    await waitUntil(`${wanted} objects`, async () => (await namesIn(store, 'fill/')).length >= wanted);
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    for await (const { name } of listAll(store, 'fill/')) {
+      const [, lane, n] = name.split('/');
+      const object = await store.read(name);
+      expect(object?.bytes.equals(Buffer.alloc(50_000, `${lane} ${n} `))).toBe(true);
+    }
+    await (await openDirectoryStore(url))[Symbol.asyncDispose]();
+    expect(await readdir(join(folder.path, 'bucket/.skein-store/tmp'))).toEqual([]);
+  }
+});
+
+async function waitUntil(what: string, isSo: () => Promise<boolean>): Promise<void> {
+  for (const deadline = performance.now() + 10_000; !(await isSo());) {
+    if (performance.now() > deadline) throw new Error(`waited 10 s for ${what}`);
+  }
+}
 
 test('a disk that fails to sync is an error; the temp is thrown away and nothing stands there', async (context) => {
   const inject = ['-f', '-qq', '-e', 'trace=fsync', '-e', 'inject=fsync:error=EIO', '-o', '/dev/null'];

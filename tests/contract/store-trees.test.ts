@@ -169,6 +169,20 @@ describe.each(STORE_KINDS)('trees: $kind', ({ make }) => {
     expect(await readFile(join(dest, 'kept'), 'utf8')).toBe('kept');
   });
 
+  test('a prefix without its final slash means the folder, not its namesakes', async () => {
+    await plant({ a: '1' });
+    await uploadTree(store, tree, 'runs/r1');
+    await uploadTree(store, tree, 'runs/r10');
+    expect(await namesIn(store, '')).toEqual(['runs/r1/a', 'runs/r10/a']);
+    expect(await downloadTree(store, 'runs/r1', dest)).toMatchObject({ downloaded: 1 });
+    expect(await readdir(dest)).toEqual(['a']);
+  });
+
+  test('a tree that does not exist ships nothing, unless a marker was asked for', async () => {
+    expect(await uploadTree(store, tree, 'p/')).toEqual({ files: 0, bytes: 0, unchanged: 0 });
+    await expect(uploadTree(store, tree, 'p/', { last: ['done'] })).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+
   test('makes no folder when the prefix is empty', async () => {
     expect(await downloadTree(store, 'nothing/', dest)).toMatchObject({ downloaded: 0, skipped: [] });
     expect(existsSync(dest)).toBe(false);

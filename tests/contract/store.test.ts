@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import type { ObjectStore } from '../../src/store/port.ts';
-import { bytesOf, mustCreate, namesIn, STORE_KINDS, textOf, type StoreFixture } from '../helpers/store-fixtures.ts';
+import { bytesOf, mustCreate, namesIn, CONTRACT_KINDS, textOf, type StoreFixture } from '../helpers/store-fixtures.ts';
 
 const ILLEGAL_NAMES = [
   '',
@@ -28,9 +28,9 @@ const ILLEGAL_NAMES = [
   '.skein-store-2',
 ];
 
-const LEGAL_NAMES = ['a', 'a b', 'ä/ö', '..a/b..', '.hidden', 'a/_b', "it's/100%", 'a\\b', '😀', 'r:1/*?', '-x'];
+const LEGAL_NAMES = ['a b', 'ä/ö', '..a/b..', '.hidden', 'a/_b', "it's/100%", 'a\\b', '😀', 'r:1/*?', '-x'];
 
-describe.each(STORE_KINDS)('a store: $kind', ({ make }) => {
+describe.each(CONTRACT_KINDS)('a store: $kind', ({ make }) => {
   let fixture: StoreFixture;
   let store: ObjectStore;
 
@@ -114,12 +114,12 @@ describe.each(STORE_KINDS)('a store: $kind', ({ make }) => {
 
   test('gives no generation twice to a name that is removed and made again and again', async () => {
     const seen = new Set<string>();
-    for (let turn = 0; turn < 10; turn += 1) {
+    for (let turn = 0; turn < 5; turn += 1) {
       const generation = await mustCreate(store, 'a', 'same');
       seen.add(generation);
       await store.remove('a', generation);
     }
-    expect(seen.size).toBe(10);
+    expect(seen.size).toBe(5);
   });
 
   test('loses no increment of many who compare and set at once', async () => {
@@ -228,23 +228,31 @@ describe.each(STORE_KINDS)('a store: $kind', ({ make }) => {
     }
   });
 
-  test.each(ILLEGAL_NAMES.map((name) => [name.slice(0, 16), name]))(
-    'refuses the name %j in every verb',
-    async (_, name) => {
-      const refused = expect.objectContaining({ code: 'INVALID_INPUT' });
-      await expect((async () => store.create(name, bytesOf('x')))()).rejects.toEqual(refused);
-      await expect((async () => store.replace(name, bytesOf('x'), '1'))()).rejects.toEqual(refused);
-      await expect((async () => store.read(name))()).rejects.toEqual(refused);
-      await expect((async () => store.stat(name))()).rejects.toEqual(refused);
-      await expect((async () => store.remove(name, '1'))()).rejects.toEqual(refused);
-      expect(await namesIn(store, '')).toEqual([]);
-    },
-  );
+  test('refuses illegal names in every verb', async () => {
+    const refused = { code: 'INVALID_INPUT' };
+    for (const name of ILLEGAL_NAMES) {
+      const verbs = {
+        create: async () => store.create(name, bytesOf('x')),
+        replace: async () => store.replace(name, bytesOf('x'), '1'),
+        read: async () => store.read(name),
+        stat: async () => store.stat(name),
+        remove: async () => store.remove(name, '1'),
+      };
+      for (const [verb, call] of Object.entries(verbs)) {
+        await expect(call(), `${verb} ${JSON.stringify(name)}`).rejects.toMatchObject(refused);
+      }
+    }
+    expect(await namesIn(store, '')).toEqual([]);
+  });
 
-  test.each(LEGAL_NAMES)('takes the name %j', async (name) => {
-    await mustCreate(store, name, name);
-    expect(await textOf(store, name)).toBe(name);
-    expect(await namesIn(store, '')).toEqual([name]);
+  test('takes every other name as it is', async () => {
+    for (const name of LEGAL_NAMES) {
+      await mustCreate(store, `at/${name}`, name);
+      expect(await textOf(store, `at/${name}`)).toBe(name);
+    }
+    await mustCreate(store, '..a/b', 'x');
+    const sorted = ['..a/b', ...LEGAL_NAMES.map((name) => `at/${name}`)];
+    expect((await namesIn(store, '')).toSorted()).toEqual(sorted.toSorted());
   });
 
   test('refuses a prefix that leads elsewhere', async () => {

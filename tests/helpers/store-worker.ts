@@ -2,7 +2,7 @@
  * A process of its own on one directory store, for tests of what two of them do to each other:
  * `increment URL NAME TIMES` adds to a counter by compare-and-set; `hold-lock FILE` takes the write lock, says so and
  * keeps it; `leave-temp ROOT` leaves half a temp and never ends; `create URL NAME` writes its pid if nobody has, and says
- * what came of it.
+ * what came of it; `fill URL` creates `fill/<lane>/<n>` without an end.
  */
 import { writeFileSync } from 'node:fs';
 
@@ -27,6 +27,14 @@ switch (command) {
     const outcome = await store.create(name, Buffer.from(String(process.pid))).catch((error: unknown) => error);
     const { kind, code } = outcome as { kind?: string; code?: string };
     console.log(kind ?? code);
+    break;
+  }
+  case 'fill': {
+    await using store = await openDirectoryStore(target);
+    const fill = async (lane: number): Promise<never> => {
+      for (let n = 0; ; n += 1) await store.create(`fill/${lane}/${n}`, Buffer.alloc(50_000, `${lane} ${n} `));
+    };
+    await Promise.all(Array.from({ length: 8 }, (_, lane) => fill(lane)));
     break;
   }
   case 'hold-lock':
