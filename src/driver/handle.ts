@@ -1,21 +1,22 @@
 /**
- * An actor as one process calls it: submits calls, keeps what is pending, restarts the actor, and settles everything when
- * it dies. The public API wraps it in typed proxies; a run's executor uses it as it is.
+ * An actor as one process calls it: takes calls, starts and restarts the actor, and settles everything when it dies. The
+ * public API wraps it in typed proxies; a run's executor uses it as it is.
  *
- * Not here: threads (behind `ActorRuntime`), names (`registry.ts`), types of methods (`src/ray`).
+ * Not here: threads (behind `ActorRuntime`), the table of calls (`call-table.ts`), names (`registry.ts`), types of
+ * methods (`src/ray`).
  *
  * Invariants:
  * A1 every reference that `call` returned settles: with a value, its error, or the actor's death.
  * A2 calls reach a serial actor in the order of submission, also when one waits for an argument, and also again after a
  *    restart.
  * A3 the next instance starts only when the thread of the one before is gone.
- * A4 nothing is told twice: a settled call is out of the table.
  */
 // No `node:crypto` here: the import alone costs 1 MB in every actor whose module imports the public API.
-import type { ClassLocation } from '../actor/messages.ts';
 import { errorToWire, type WireError } from '../kernel/errors.ts';
 import { snapshot } from '../kernel/snapshot.ts';
+import type { ActorOptions, CallOptions } from './actor-options.ts';
 import { isRestartable, type ActorState } from './actor-state.ts';
+import { CallTable } from './call-table.ts';
 import {
   ActorDiedError,
   ActorUnavailableError,
@@ -26,49 +27,17 @@ import {
 } from './errors.ts';
 import { ObjectRef, type RefSource } from './object-ref.ts';
 import { ArgumentWait, PendingCall, type RetryPolicy } from './pending-call.ts';
-import type { ActorDeath, ActorInstance, ActorRuntime, ActorService, InstanceEvents } from './runtime.ts';
+import type { ActorDeath, ActorInstance, ActorRuntime, InstanceEvents } from './runtime.ts';
 import { originalError, taskError, type ErrorClasses } from './task-error.ts';
 
-export interface ActorOptions {
-  /** For texts: `Counter`. */
-  readonly className: string;
-  readonly location: ClassLocation;
-  /** Constructor arguments; references among them are resolved first. */
-  readonly args?: readonly unknown[];
-  /** Calls at a time; default 1 for a serial class, 1000 for an async one. */
-  readonly maxConcurrency?: number;
-  /** What the class is, when the caller knows: otherwise the thread says so when it is ready. */
-  readonly isAsync?: boolean;
-  /** How often it is started again after an unexpected death; -1 = for ever. Default 0. */
-  readonly maxRestarts?: number;
-  /** Default of calls; 0. */
-  readonly maxTaskRetries?: number;
-  /** Default of calls; false. */
-  readonly retryExceptions?: RetryPolicy['retryExceptions'];
-  /** Pending calls at a time; one more throws PendingCallsLimitExceeded. Default -1 = no limit. */
-  readonly maxPendingCalls?: number;
-  /** Environment of the thread; absent: the daemon's without its secrets. */
-  readonly env?: Readonly<Record<string, string>>;
-  /** Beside it, for this actor alone. */
-  readonly extraEnv?: Readonly<Record<string, string>>;
-  readonly maxHeapMb?: number;
-  /** Kill it when its loop stood still for so long; 0 = never. Default 60,000. */
-  readonly unresponsiveMs?: number;
-  /** What the actor may ask its daemon for. */
-  readonly services?: Readonly<Record<string, ActorService>>;
-  /** Where it prints to; absent: a file of its own in the runtime's log folder. */
-  readonly logPath?: string;
-  /** The user's error classes by name, to give thrown errors their class. */
-  readonly errorClasses?: Promise<ErrorClasses>;
-}
-
-/** What a single call may set for itself. */
-export type CallOptions = Partial<RetryPolicy>;
+export type { ActorOptions, CallOptions } from './actor-options.ts';
 
 /** Makes an actor. Returns at once: calls may be made before it is ready. */
 export function createActor(runtime: ActorRuntime, options: ActorOptions): ActorHandle {
   return new ActorHandle(runtime, options);
 }
+
+const NO_RETRY: RetryPolicy = { maxTaskRetries: 0, retryExceptions: false };
 
 export class ActorHandle implements RefSource {
   /** Unique, 16 hex digits, the same over all restarts. */
@@ -76,26 +45,23 @@ export class ActorHandle implements RefSource {
   readonly #runtime: ActorRuntime;
   readonly #options: ActorOptions;
   readonly #retry: RetryPolicy;
+  readonly #calls: CallTable;
   readonly #died = Promise.withResolvers<ActorDeath>();
   /** Constructor arguments, resolved in place; kept for restarts. */
   readonly #args: unknown[];
   #state: ActorState = { kind: 'DEPENDENCIES_UNREADY' };
-  #isAsync: boolean | undefined;
   #restarts = 0;
+  /** The kill that is under way is one after which the actor comes back. */
   #isRestartingKill = false;
   #nextCallId = 1;
-  /** Sent to the instance. */
-  readonly #sent = new Map<number, PendingCall>();
-  /** Not sent: an argument is missing, one before them waits, or there is no instance. In order of submission. */
-  #held: PendingCall[] = [];
   #readyRefs: ObjectRef[] = [];
   #classes: ErrorClasses | undefined;
 
   constructor(runtime: ActorRuntime, options: ActorOptions) {
     this.#runtime = runtime;
     this.#options = options;
-    this.#isAsync = options.isAsync;
     this.#retry = { maxTaskRetries: options.maxTaskRetries ?? 0, retryExceptions: options.retryExceptions ?? false };
+    this.#calls = new CallTable(options.isAsync, (call, cause) => this.#taskError(call, cause));
     this.#args = this.#copyArgs('constructor', options.args ?? []);
     // Not awaited when a call fails: a main module under its own top-level await would wait for itself.
     options.errorClasses?.then(
@@ -128,7 +94,7 @@ export class ActorHandle implements RefSource {
 
   /** Calls that have not settled. */
   get pendingCalls(): number {
-    return this.#sent.size + this.#held.length;
+    return this.#calls.size;
   }
 
   /** Where the present instance prints to. */
@@ -151,16 +117,9 @@ export class ActorHandle implements RefSource {
     const ref = new ObjectRef(this, this.#nextCallId++);
     const retry = options === undefined ? this.#retry : { ...this.#retry, ...options };
     const state = this.#state;
-    if (state.kind === 'DEAD') {
-      ref.settleError(this.#deathError(state.death));
-      return ref;
-    }
-    if (state.kind === 'RESTARTING' && retry.maxTaskRetries === 0) {
-      ref.settleError(this.#unavailable());
-      return ref;
-    }
-    const call = new PendingCall('call', ref, method, copies, retry);
-    this.#submit(call);
+    if (state.kind === 'DEAD') ref.settleError(this.#deathError(state.death));
+    else if (state.kind === 'RESTARTING' && retry.maxTaskRetries === 0) ref.settleError(this.#unavailable());
+    else this.#calls.submit(new PendingCall('call', ref, method, copies, retry));
     return ref;
   }
 
@@ -177,7 +136,7 @@ export class ActorHandle implements RefSource {
   terminate(): ObjectRef<never> {
     const ref = new ObjectRef<never>(this, this.#nextCallId++);
     if (this.#state.kind === 'DEAD') ref.settleError(this.#deathError(this.#state.death));
-    else this.#submit(new PendingCall('terminate', ref, '', [], { maxTaskRetries: 0, retryExceptions: false }));
+    else this.#calls.submit(new PendingCall('terminate', ref, '', [], NO_RETRY));
     return ref;
   }
 
@@ -204,17 +163,9 @@ export class ActorHandle implements RefSource {
 
   /** Cancels the call behind a reference: it ends in TaskCancelledError now, and does not run if it has not begun. */
   cancelCall(callId: number): void {
-    const sent = this.#sent.get(callId);
-    const call = sent ?? this.#held.find((other) => other.callId === callId);
-    if (call === undefined || call.isCancelled || call.kind !== 'call') return;
-    call.isCancelled = true;
-    call.retriesLeft = 0;
-    if (sent === undefined) this.#held = this.#held.filter((other) => other !== call);
-    else this.#instance?.cancel(callId);
-    call.ref.settleError(
-      new TaskCancelledError(`${this.#name(call)} of actor ${this.actorId} was cancelled by its caller`),
-    );
-    if (sent === undefined) this.#sendHeld();
+    this.#calls.cancel(callId, (call) => {
+      return new TaskCancelledError(`${this.#name(call)} of actor ${this.actorId} was cancelled by its caller`);
+    });
   }
 
   get #instance(): ActorInstance | undefined {
@@ -226,10 +177,11 @@ export class ActorHandle implements RefSource {
   }
 
   #checkLimit(): void {
-    const limit = this.#options.maxPendingCalls ?? -1;
-    if (limit < 0 || this.pendingCalls < limit || limit === 0) return;
+    const { maxPendingCalls: limit = -1 } = this.#options;
+    if (limit <= 0 || this.pendingCalls < limit) return;
+    const where = `actor ${this.className} (${this.actorId})`;
     throw new PendingCallsLimitExceeded(
-      `actor ${this.className} (${this.actorId}): ${this.pendingCalls} calls are pending, its maxPendingCalls; get some of them first`,
+      `${where}: ${this.pendingCalls} calls are pending, its maxPendingCalls; get some of them first`,
     );
   }
 
@@ -249,56 +201,6 @@ export class ActorHandle implements RefSource {
     return copies;
   }
 
-  #submit(call: PendingCall): void {
-    if (call.args.some((arg) => arg instanceof ObjectRef)) this.#awaitArguments(call);
-    if (call.ref.state !== 'pending') return;
-    const isFree = call.missing === 0 && (this.#held.length === 0 || this.#isAsync === true);
-    const instance = isFree ? this.#instance : undefined;
-    if (instance) this.#send(call, instance);
-    else this.#held.push(call);
-  }
-
-  #awaitArguments(call: PendingCall): void {
-    call.missing = 1;
-    ArgumentWait.resolve(
-      call.args,
-      () => {
-        call.missing = 0;
-        this.#sendHeld();
-      },
-      (cause) => {
-        this.#held = this.#held.filter((other) => other !== call);
-        call.ref.settleError(this.#taskError(call, cause));
-        this.#sendHeld();
-      },
-    );
-  }
-
-  #send(call: PendingCall, instance: ActorInstance): void {
-    this.#sent.set(call.callId, call);
-    if (call.kind === 'terminate') instance.terminate();
-    else instance.call(call.callId, call.method, call.args);
-    // The frame holds them until it has left; without retries nobody needs them again.
-    if (call.retriesLeft === 0) call.args = NO_ARGS;
-  }
-
-  #sendHeld(): void {
-    const instance = this.#instance;
-    if (this.#held.length === 0 || instance === undefined) return;
-    const held = this.#held;
-    this.#held = [];
-    for (const [index, call] of held.entries()) {
-      if (call.missing === 0) {
-        this.#send(call, instance);
-      } else if (this.#isAsync === true && call.kind === 'call') {
-        this.#held.push(call);
-      } else {
-        this.#held.push(...held.slice(index));
-        return;
-      }
-    }
-  }
-
   #begin(): void {
     let instance: ActorInstance;
     try {
@@ -308,7 +210,7 @@ export class ActorHandle implements RefSource {
       return;
     }
     this.#state = { kind: this.#restarts > 0 ? 'RESTARTING' : 'PENDING_CREATION', instance };
-    this.#sendHeld();
+    this.#calls.connect(instance);
   }
 
   #start(): ActorInstance {
@@ -348,77 +250,52 @@ export class ActorHandle implements RefSource {
     ready: (_methods, isAsync) => {
       const instance = this.#instance;
       if (instance === undefined) return;
-      this.#isAsync = isAsync;
       this.#state = { kind: 'ALIVE', instance };
       for (const ref of this.#readyRefs.splice(0)) ref.settleValue(true);
-      this.#sendHeld();
+      this.#calls.isAsync = isAsync;
+      this.#calls.sendHeld();
     },
     started: (callId) => {
-      const call = this.#sent.get(callId);
+      const call = this.#calls.sent(callId);
       if (call) call.isStarted = true;
     },
     done: (callId, value) => {
-      const call = this.#sent.get(callId);
+      const call = this.#calls.sent(callId);
       if (call === undefined) return;
-      this.#sent.delete(callId);
+      this.#calls.remove(callId);
       call.ref.settleValue(value);
     },
     failed: (callId, error) => this.#onFailed(callId, error),
-    cancelled: (callId) => void this.#sent.delete(callId),
+    cancelled: (callId) => this.#calls.remove(callId),
     doomed: (death) => this.#lose(death),
     ended: (death) => this.#onEnded(death),
   };
 
   #onFailed(callId: number, wire: WireError): void {
-    const call = this.#sent.get(callId);
+    const call = this.#calls.sent(callId);
     if (call === undefined) return;
     const original = originalError(wire, this.#classes);
-    if (call.retriesLeft !== 0 && isRetried(call.retry, original) && this.#state.kind === 'ALIVE') {
-      call.retriesLeft -= 1;
-      call.attempt += 1;
-      this.#send(call, this.#state.instance);
+    if (call.isRetriedOn(original)) {
+      this.#calls.sendAgain(call);
       return;
     }
-    this.#sent.delete(callId);
+    this.#calls.remove(callId);
     call.ref.settleError(this.#taskError(call, original, wire.stack));
   }
 
-  #taskError(call: PendingCall, original: Error, remoteStack?: string): Error {
-    const { actorId } = this;
-    return taskError(original, { functionName: this.#name(call), actorId, pid: process.pid, remoteStack });
-  }
-
-  /** The instance answers no more: settle or keep what it had, and decide whether another follows. */
+  /** The instance answers no more: decides whether another follows. */
   #lose(death: ActorDeath): void {
     if (this.#instance === undefined) return;
     const isAgain = death.reason === 'KILLED' ? this.#isRestartingKill : isRestartable(death);
     const { maxRestarts = 0 } = this.#options;
-    if (!isAgain || (maxRestarts >= 0 && this.#restarts >= maxRestarts) || this.#isLeaving()) {
+    // One that was asked to end has ended, however it did.
+    if (!isAgain || this.#calls.isEnding || (maxRestarts >= 0 && this.#restarts >= maxRestarts)) {
       this.#die(death, false);
       return;
     }
     this.#isRestartingKill = false;
     this.#state = { kind: 'RESTARTING', instance: undefined };
-    const again: PendingCall[] = [];
-    const unavailable = this.#unavailable(death);
-    for (const call of this.#sent.values()) {
-      if (call.retriesLeft === 0) {
-        call.ref.settleError(unavailable);
-      } else {
-        call.retriesLeft -= 1;
-        call.attempt += 1;
-        call.isStarted = false;
-        again.push(call);
-      }
-    }
-    this.#sent.clear();
-    this.#held = [...again, ...this.#held].sort((a, b) => a.callId - b.callId);
-  }
-
-  /** Whether it was asked to end: then a crash on the way out is its end all the same. */
-  #isLeaving(): boolean {
-    for (const call of this.#sent.values()) if (call.kind === 'terminate') return true;
-    return false;
+    this.#calls.disconnect(this.#unavailable(death));
   }
 
   #onEnded(death: ActorDeath): void {
@@ -431,38 +308,30 @@ export class ActorHandle implements RefSource {
     }
   }
 
+  /** @param isGone no thread of it is left */
   #die(death: ActorDeath, isGone: boolean): void {
     if (this.#state.kind === 'DEAD') return;
     this.#state = { kind: 'DEAD', death };
     const error = this.#deathError(death);
-    const calls = [...this.#sent.values(), ...this.#held];
-    this.#sent.clear();
-    this.#held = [];
     for (const ref of this.#readyRefs.splice(0)) ref.settleError(error);
-    for (const call of calls) call.ref.settleError(error);
+    this.#calls.close(error);
     if (isGone) this.#died.resolve(death);
+  }
+
+  #taskError(call: PendingCall, original: Error, remoteStack?: string): Error {
+    const { actorId } = this;
+    return taskError(original, { functionName: this.#name(call), actorId, pid: process.pid, remoteStack });
   }
 
   #deathError(death: ActorDeath): RayActorError {
     if (death.reason !== 'UNSCHEDULABLE') return new ActorDiedError(this.actorId, this.className, death);
-    return new ActorUnschedulableError(
-      this.actorId,
-      `actor ${this.className} cannot be placed: ${death.error?.message ?? 'no node can hold it'}`,
-    );
+    const why = death.error?.message ?? 'no node can hold it';
+    return new ActorUnschedulableError(this.actorId, `actor ${this.className} cannot be placed: ${why}`);
   }
 
   #unavailable(death?: ActorDeath): ActorUnavailableError {
-    return new ActorUnavailableError(
-      this.actorId,
-      `actor ${this.className} (${this.actorId}) is being restarted: the call may or may not have been executed`,
-      death && new ActorDiedError(this.actorId, this.className, death),
-    );
+    const text = `actor ${this.className} (${this.actorId}) is being restarted: the call may or may not have been executed`;
+    const cause = death && new ActorDiedError(this.actorId, this.className, death);
+    return new ActorUnavailableError(this.actorId, text, cause);
   }
-}
-
-const NO_ARGS: unknown[] = [];
-
-function isRetried({ retryExceptions }: RetryPolicy, error: Error): boolean {
-  if (typeof retryExceptions === 'boolean') return retryExceptions;
-  return retryExceptions.some((kind) => error instanceof kind);
 }

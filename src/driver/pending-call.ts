@@ -34,6 +34,21 @@ export class PendingCall {
     this.retry = retry;
     this.retriesLeft = retry.maxTaskRetries;
   }
+
+  /** Uses up a retry (none of -1 = for ever). */
+  nextAttempt(): void {
+    if (this.retriesLeft > 0) this.retriesLeft -= 1;
+    this.attempt += 1;
+    this.isStarted = false;
+  }
+
+  /** Whether a throw of `error` is retried. */
+  isRetriedOn(error: Error): boolean {
+    if (this.retriesLeft === 0) return false;
+    const { retryExceptions } = this.retry;
+    if (typeof retryExceptions === 'boolean') return retryExceptions;
+    return retryExceptions.some((kind) => error instanceof kind);
+  }
 }
 
 /** Waits for the references among `args` and puts their values in their places. */
