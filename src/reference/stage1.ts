@@ -22,6 +22,7 @@ import { parseName } from '../kernel/ids.ts';
 import { jsonBytes } from '../kernel/json.ts';
 import { discard } from '../store/durable-file.ts';
 import { fileSystemError } from '../store/fs-errors.ts';
+import { isCacheFresh } from './cache-freshness.ts';
 import { asideOf, asidePrefix, cacheFingerprint, commitTree, writeMarkedTree } from './cache-place.ts';
 import { absoluteUrl, datasourceFor, renderDatasource } from './datasource-file.ts';
 import { sweepDeadTemps } from './dead-temps.ts';
@@ -32,7 +33,7 @@ import { ingest } from './ingest.ts';
 import { memoriesFor, renderMemories } from './memory-file.ts';
 import { renderModel } from './model-file.ts';
 
-export { cacheFingerprint };
+export { cacheFingerprint, isCacheFresh };
 
 /** The parsed KB rows beside the models (D-06). */
 export const KB_ROWS_FILE = '_kb_rows.json';
@@ -67,15 +68,6 @@ export interface CacheResult {
   readonly wasBuilt: boolean;
   /** Only when built here. */
   readonly notes?: CacheNotes;
-}
-
-/**
- * Whether the cache of `database` stands there and is that of the dataset's present content.
- * @throws SkeinError INVALID_INPUT when an input is missing (D-01)
- */
-export async function isCacheFresh(request: Omit<CacheRequest, 'force'>): Promise<boolean> {
-  const marked = await cacheFingerprint(join(request.cacheRoot, request.database));
-  return marked !== undefined && marked === (await stage1Fingerprint(request.dataset.dir, request.database));
 }
 
 /**
