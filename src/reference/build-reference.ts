@@ -26,6 +26,7 @@ import type { HeldLock } from './held-lock.ts';
 import { assessReference, keptError, wantedIdentity } from './identity.ts';
 import type { Assessment, Identity, IdentityRecord } from './identity.ts';
 import { loadReference, type LoadedReference } from './load-reference.ts';
+import { isProcessAlive } from './dead-temps.ts';
 import { ensureCache } from './stage1.ts';
 
 export interface ReferenceRequest {
@@ -69,7 +70,10 @@ export async function buildReference(request: ReferenceRequest): Promise<Referen
   const timingsMs: Record<string, number> = {};
   const wanted = await timed(timingsMs, 'assess', () => wantedIdentity(datasetDir, database, encoder));
   const first = await assessReference(root, database, wanted);
-  if (first.kind === 'fresh' && !force) return load(root, database, timingsMs);
+  if (first.kind === 'fresh' && !force) {
+    await sweepTemps(root, database, false);
+    return load(root, database, timingsMs);
+  }
   if (first.kind === 'kept' && !force) throw keptError(root, database, first.found, wanted);
 
   const cache = await timed(timingsMs, 'cache', () =>
@@ -106,7 +110,8 @@ async function build(request: ReferenceRequest, site: Site): Promise<boolean> {
   const work = join(root, `.${inputFingerprint}.tmp-${process.pid}-${database}.${randomBytes(4).toString('hex')}`);
   const tree = join(work, 'tree');
   try {
-    await sweepTemps(root, database);
+    await mkdir(root, { recursive: true });
+    await sweepTemps(root, database, true);
     await mkdir(tree, { recursive: true });
     const digest = await buildTree({
       database,
@@ -171,14 +176,15 @@ function recordOf(
   };
 }
 
-/** Removes what earlier builds of this database left: under its lock, none of them is alive. */
-async function sweepTemps(root: string, database: string): Promise<void> {
-  await mkdir(root, { recursive: true });
-  const isLeft = (name: string): boolean => {
-    const [, owner, rest] = /^\.[0-9A-Za-z]+\.tmp-\d+-(.+)\.([0-9a-f]{8})$/.exec(name) ?? [];
-    return owner === database && rest !== undefined;
-  };
-  const left = (await readdir(root)).filter(isLeft);
+/**
+ * Removes what earlier builds of this database left. Under its lock none of them is alive; without the lock only those of
+ * dead processes go.
+ */
+async function sweepTemps(root: string, database: string, isLocked: boolean): Promise<void> {
+  const left = (await readdir(root)).filter((name) => {
+    const [, pid, owner] = /^\.[0-9A-Za-z]+\.tmp-(\d+)-(.+)\.[0-9a-f]{8}$/.exec(name) ?? [];
+    return owner === database && (isLocked || !isProcessAlive(Number(pid)));
+  });
   await Promise.all(left.map((name) => rm(join(root, name), { recursive: true, force: true })));
 }
 

@@ -10,12 +10,13 @@ export async function sweepDeadTemps(root: string, prefix: string): Promise<void
   const dead = names.filter((name) => {
     if (!name.startsWith(prefix)) return false;
     const pid = Number(/^\d+(?=-)/.exec(name.slice(prefix.length))?.[0] ?? Number.NaN);
-    return Number.isSafeInteger(pid) && pid > 0 && !isAlive(pid);
+    return Number.isSafeInteger(pid) && pid > 0 && !isProcessAlive(pid);
   });
   await Promise.all(dead.map((name) => rm(join(root, name), { recursive: true, force: true })));
 }
 
-function isAlive(pid: number): boolean {
+/** Whether a process of that id lives on this machine. */
+export function isProcessAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;
