@@ -14,8 +14,9 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { describeError, systemCode } from '../kernel/errors.ts';
+import { describeError, isSkeinError, systemCode } from '../kernel/errors.ts';
 import { isName } from '../kernel/ids.ts';
+import { throwIfCancelled } from '../kernel/retry.ts';
 import { buildFacts, writeIdentityRecord } from './build-facts.ts';
 import { localReference, type LocalReference } from './local-reference.ts';
 import { EMPTY_REPORT, type MergedDatabase, type MergeReport } from './merge-report.ts';
@@ -42,13 +43,14 @@ export async function mergeShards(options: MergeOptions): Promise<MergeReport> {
   const skipped: { db: string; reason: string }[] = [];
   const useful = new Set<string>();
   for (const [db, ofDatabase] of [...slices].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    options.signal?.throwIfAborted();
+    throwIfCancelled(options.signal, 'the merge of references');
     for (const { kind, shard } of ofDatabase) if (kind === 'whole' || kind === 'unmarked') useful.add(shard);
     try {
       const result = await mergeDatabase(options, db, ofDatabase);
       if ('reason' in result) skipped.push({ db, reason: result.reason });
       else merged.push(result);
     } catch (error) {
+      if (isSkeinError(error, 'CANCELLED')) throw error;
       skipped.push({ db, reason: describeError(error) });
     }
   }
