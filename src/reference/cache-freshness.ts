@@ -12,7 +12,7 @@ export interface CacheQuestion {
 }
 
 /**
- * Whether the cache of `database` stands there and is that of the dataset's present content. It hashes the inputs, about
+ * Whether the cache of `database` stands there and is that of the dataset's present content. It hashes the inputs: half
  * a gigabyte a second.
  * @throws SkeinError INVALID_INPUT when an input is missing (D-01)
  */

@@ -55,7 +55,8 @@ function learningOf(database: string, row: KbRow): string {
 }
 
 function clipped(text: string): string {
-  const characters = [...text];
+  // Code points, as the tool counts them.
+  const characters = Array.from(text);
   return characters.length <= MAX_DESCRIPTION ? text : `${characters.slice(0, MAX_DESCRIPTION - 1).join('')}…`;
 }
 
