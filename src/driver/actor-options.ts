@@ -34,8 +34,8 @@ export interface ActorOptions {
   readonly services?: Readonly<Record<string, ActorService>>;
   /** Where it prints to; absent: a file of its own in the runtime's log folder. */
   readonly logPath?: string;
-  /** The user's error classes by name, to give thrown errors their class. */
-  readonly errorClasses?: Promise<ErrorClasses>;
+  /** The user's error classes by name, as far as they are known by now: thrown errors get their class from it. */
+  readonly errorClasses?: () => ErrorClasses;
 }
 
 /** What a single call may set for itself. */

@@ -28,7 +28,7 @@ import {
 import { ObjectRef, type RefSource } from './object-ref.ts';
 import { ArgumentWait, PendingCall, type RetryPolicy } from './pending-call.ts';
 import type { ActorDeath, ActorInstance, ActorRuntime, InstanceEvents } from './runtime.ts';
-import { originalError, taskError, type ErrorClasses } from './task-error.ts';
+import { originalError, taskError } from './task-error.ts';
 
 export type { ActorOptions, CallOptions } from './actor-options.ts';
 
@@ -55,7 +55,6 @@ export class ActorHandle implements RefSource {
   #isRestartingKill = false;
   #nextCallId = 1;
   #readyRefs: ObjectRef[] = [];
-  #classes: ErrorClasses | undefined;
 
   constructor(runtime: ActorRuntime, options: ActorOptions) {
     this.#runtime = runtime;
@@ -63,11 +62,6 @@ export class ActorHandle implements RefSource {
     this.#retry = { maxTaskRetries: options.maxTaskRetries ?? 0, retryExceptions: options.retryExceptions ?? false };
     this.#calls = new CallTable(options.isAsync, (call, cause) => this.#taskError(call, cause));
     this.#args = this.#copyArgs('constructor', options.args ?? []);
-    // Not awaited when a call fails: a main module under its own top-level await would wait for itself.
-    options.errorClasses?.then(
-      (classes) => (this.#classes = classes),
-      () => {},
-    );
     ArgumentWait.resolve(
       this.#args,
       () => this.#state.kind === 'DEPENDENCIES_UNREADY' && this.#begin(),
@@ -274,7 +268,7 @@ export class ActorHandle implements RefSource {
   #onFailed(callId: number, wire: WireError): void {
     const call = this.#calls.sent(callId);
     if (call === undefined) return;
-    const original = originalError(wire, this.#classes);
+    const original = originalError(wire, this.#options.errorClasses?.());
     if (call.isRetriedOn(original)) {
       this.#calls.sendAgain(call);
       return;

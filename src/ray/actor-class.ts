@@ -94,7 +94,7 @@ function factory<C extends AnyClass>(source: ClassSource, options: ActorClassOpt
         location,
         args,
         isAsync,
-        errorClasses: errorClasses(source),
+        errorClasses: errorClassesFrom(source),
         ...(maxConcurrency !== undefined && { maxConcurrency }),
         ...(maxPendingCalls !== undefined && { maxPendingCalls }),
         ...(maxRestarts !== undefined && { maxRestarts }),
@@ -112,15 +112,24 @@ function factory<C extends AnyClass>(source: ClassSource, options: ActorClassOpt
   };
 }
 
-const byModule = new Map<string, Promise<ErrorClasses>>();
+const byModule = new Map<string, { classes: ErrorClasses }>();
 
-/** Error classes by name: those that the module exports (it is loaded already, as its class came from it), and those told. */
-async function errorClasses({ location: { module }, errors }: ClassSource): Promise<ErrorClasses> {
-  let classes = byModule.get(module);
-  if (classes === undefined) {
-    classes = import(module).then(errorClassesOf, () => new Map());
-    byModule.set(module, classes);
+/**
+ * Error classes by name: those that the module exports, and those told. The module is loaded already, as its class came
+ * from it, so the import settles at once; it is not awaited, for a main module under its own top-level await would wait
+ * for itself.
+ */
+function errorClassesFrom({ location: { module }, errors }: ClassSource): () => ErrorClasses {
+  let exported = byModule.get(module);
+  if (exported === undefined) {
+    const found = { classes: new Map() as ErrorClasses };
+    byModule.set(module, (exported = found));
+    import(module).then(
+      (namespace: Record<string, unknown>) => (found.classes = errorClassesOf(namespace)),
+      () => {},
+    );
   }
-  const exported = await classes;
-  return errors.length === 0 ? exported : new Map([...exported, ...errors.map((kind) => [kind.name, kind] as const)]);
+  const known = exported;
+  const told = new Map(errors.map((kind) => [kind.name, kind] as const));
+  return () => (told.size === 0 ? known.classes : new Map([...known.classes, ...told]));
 }
