@@ -3,7 +3,7 @@
  * never files of two: encodings of one input differ (P-10).
  *
  * Order between shards: (epoch, build time, digest), so that any two machines choose the same one. Against the local
- * reference: the same content under the same marker is left alone; else the later build wins, strictly (M-04, M-08); a
+ * reference: the same content of the same encoder is left alone; else the later build wins, strictly (M-04, M-08); a
  * local reference that another encoder was paid for is never replaced (DESIGN rule 6). Epochs count within one run;
  * between references of two runs the build time decides.
  *
@@ -90,9 +90,12 @@ async function mergeDatabase(
 
 function decide(shard: Whole, local: LocalReference | undefined): MergedDatabase['outcome'] {
   if (!local) return 'updated';
-  if (local.order.digest === shard.order.digest && local.fingerprint === shard.fingerprint) return 'unchanged';
-  if (local.paidEncoder !== undefined && local.paidEncoder !== buildFacts(shard.record?.identity).encoder)
-    return 'local-paid';
+  const encoder = buildFacts(shard.record?.identity).encoder;
+  const isSameContent = local.order.digest === shard.order.digest && local.fingerprint === shard.fingerprint;
+  // Two encoders may write the same; whose it is decides about its reuse, so that must come along.
+  const isSameMake = encoder === undefined || encoder === buildFacts(local.identity).encoder;
+  if (isSameContent && isSameMake) return 'unchanged';
+  if (local.paidEncoder !== undefined && local.paidEncoder !== encoder) return 'local-paid';
   return isLater(shard.order, local.order) ? 'updated' : 'local-newer';
 }
 
