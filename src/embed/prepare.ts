@@ -13,6 +13,7 @@ import { SkeinError } from '../kernel/errors.ts';
 import { ActorHost } from '../node/actor-host.ts';
 import { LockKeeper, lockServices } from '../node/lock-keeper.ts';
 import type { BuiltReferenceReport, ReferenceBuildRequest } from '../frameworks/reference-actor.ts';
+import { isCacheFresh } from '../reference/cache-freshness.ts';
 import type { CacheResult } from '../reference/stage1.ts';
 import { makeWorkDir, removeWorkDir } from './work-dir.ts';
 
@@ -33,14 +34,23 @@ export async function buildCaches(
     onBuilt?(database: string, result: { readonly wasBuilt: boolean; readonly elapsedMs: number }): void;
   },
 ): Promise<void> {
-  const { dataset, cacheRoot, onBuilt } = options;
+  const { dataset, databases, cacheRoot, onBuilt } = options;
+  const stale: string[] = [];
+  for (const database of databases) {
+    const startedMs = performance.now();
+    if (await isCacheFresh({ dataset, database, cacheRoot })) {
+      onBuilt?.(database, { wasBuilt: false, elapsedMs: performance.now() - startedMs });
+    } else {
+      stale.push(database);
+    }
+  }
   const module = compiledPath('../reference/cache-actor.js', import.meta.url);
   await onActors<CacheResult>(
-    options,
+    { ...options, databases: stale },
     { className: 'CacheBuilder', module, services: {} },
     {
       request: (database) => ({ datasetDir: dataset.dir, database, cacheRoot }),
-      done: (database, result, elapsedMs) => onBuilt?.(database, { wasBuilt: result.wasBuilt, elapsedMs }),
+      done: (database, { wasBuilt }, elapsedMs) => onBuilt?.(database, { wasBuilt, elapsedMs }),
     },
   );
 }

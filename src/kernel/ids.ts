@@ -59,6 +59,9 @@ export function parseRunId(field: string, text: string): string {
 export function mintRunId(framework: string, queryMode: string, nowMs: number): string {
   const stamp = new Date(nowMs).toISOString().replaceAll('-', '').replace(':', '').replace('T', 't').slice(0, 13);
   const longest = 63 - 28 - 13 - queryMode.length - 6 - 3;
-  const slug = framework.toLowerCase().replaceAll(/[^a-z0-9]/g, '').slice(0, longest);
+  const slug = framework
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]/g, '')
+    .slice(0, longest);
   return `${stamp}-${slug}-${queryMode}-${randomBytes(3).toString('hex')}`;
 }

@@ -9,5 +9,8 @@ export type Logger = pino.Logger;
 /** A logger that writes JSON lines to `destination` (a path or a file descriptor), or nothing when there is none. */
 export function createLogger(destination?: string | number, level = 'info'): Logger {
   if (destination === undefined) return pino({ level: 'silent' });
-  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ dest: destination, mkdir: true, sync: true }));
+  return pino(
+    { level, base: null, timestamp: pino.stdTimeFunctions.isoTime },
+    pino.destination({ dest: destination, mkdir: true, sync: true }),
+  );
 }

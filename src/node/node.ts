@@ -58,7 +58,7 @@ export class Node implements AsyncDisposable {
   private constructor(options: NodeOptions) {
     this.#options = options;
     this.#host = new ActorHost({ logDir: join(options.workDir, 'actors'), env: options.env });
-    this.#sql = new SqlSessions(join(options.workDir, 'templates'));
+    this.#sql = new SqlSessions(join(options.workDir, 'sql'));
   }
 
   /** Joins the head. @throws SkeinError UNAVAILABLE | UNAUTHENTICATED | DEADLINE */

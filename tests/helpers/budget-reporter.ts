@@ -44,7 +44,9 @@ export default class BudgetReporter implements Reporter {
       const budget = BUDGET_S[kind];
       const verdict = budget !== undefined && ms / 1000 > budget ? '  over budget' : '';
       const cells = [passed, failed, skipped].map((n) => String(n).padStart(7)).join(' ');
-      console.log(` ${kind.padEnd(9)}${cells} ${(ms / 1000).toFixed(1).padStart(6)}s ${String(budget ?? '-').padStart(6)}s${verdict}`);
+      console.log(
+        ` ${kind.padEnd(9)}${cells} ${(ms / 1000).toFixed(1).padStart(6)}s ${String(budget ?? '-').padStart(6)}s${verdict}`,
+      );
     }
     const target = process.env['SKEIN_TEST_SUMMARY'];
     if (target) writeFileSync(target, JSON.stringify(total));
