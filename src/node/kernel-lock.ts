@@ -84,7 +84,8 @@ function inodeOf(path: string): bigint | undefined {
 
 function tryBegin(handle: DatabaseSync, path: string): boolean {
   try {
-    handle.exec('BEGIN EXCLUSIVE');
+    // Nothing is ever written: no journal file comes and goes beside the lock.
+    handle.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
     return true;
   } catch (error) {
     const errcode = (error as { errcode?: unknown }).errcode;

@@ -19,6 +19,7 @@ import { z } from 'zod';
 
 import type { ActorService } from '../driver/runtime.ts';
 import { isSkeinError, SkeinError } from '../kernel/errors.ts';
+import { fileSystemError } from '../store/fs-errors.ts';
 import { buildLockName } from '../store/layout.ts';
 import { takeKernelLock, type KernelLock } from './kernel-lock.ts';
 import { takeLockDirectory, type LockDirectory } from './lock-directory.ts';
@@ -57,13 +58,15 @@ export class LockKeeper implements AsyncDisposable {
     return [...this.#held.values()].map(({ root, database }) => ({ root, database }));
   }
 
-  /** @throws SkeinError CANCELLED naming the holder, UNAVAILABLE when the lock's files cannot be used */
+  /** @throws SkeinError CANCELLED naming the holder, UNAVAILABLE | INVALID_INPUT | STORE_UNAVAILABLE when the lock's files cannot be used */
   async acquire(request: LockRequest): Promise<LockGrant> {
     const root = resolve(request.root);
     const path = join(root, buildLockName(request.database));
     const signal = AbortSignal.any([this.#closing.signal, ...(request.signal ? [request.signal] : [])]);
     const holderPath = join(root, '.skein', `.lock-${request.database}.json`);
-    await mkdir(join(root, '.skein'), { recursive: true });
+    await mkdir(join(root, '.skein'), { recursive: true }).catch((error: unknown) => {
+      throw fileSystemError(`locking ${request.database} in ${root}`, error);
+    });
     const turnstile = this.#turnstiles.get(path) ?? new Turnstile();
     this.#turnstiles.set(path, turnstile);
     const leave = await turnstile.enter(signal, `waiting for the lock ${path}`);

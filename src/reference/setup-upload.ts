@@ -34,6 +34,11 @@ export interface SetupUpload extends PersistOptions {
   /** Roots of the artifacts that the combination needs. */
   readonly roots: SetupRoots;
   readonly databases: readonly string[];
+  /**
+   * Whose references go up as seeds: those that a preflight found fresh. A stale one would be rebuilt, under the same
+   * fingerprint where only the encoder changed, and be taken for the seed (U-07). Default: every one that is there.
+   */
+  readonly seeds?: ReadonlySet<string>;
 }
 
 export interface SetupUploadReport {
@@ -61,7 +66,10 @@ export async function uploadSetup(
   for (const { artifact, isRequired } of setupNeeds(combo)) {
     const root = roots[artifact];
     const there = await Promise.all(
-      databases.map(async (database) => root !== undefined && (await hasArtifact(artifact, root, database))),
+      databases.map(async (database) => {
+        if (artifact === 'slayer_models_otf' && upload.seeds?.has(database) === false) return false;
+        return root !== undefined && (await hasArtifact(artifact, root, database));
+      }),
     );
     const missing = databases.filter((_, at) => !there[at]);
     if (isRequired && missing.length > 0) throw missingError(artifact, root, combo, missing);

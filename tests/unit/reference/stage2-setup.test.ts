@@ -173,6 +173,23 @@ describe('seeds', () => {
     expect(await readTree(join(at.vm.slayer_models_otf, 'farm'))).toEqual(reference('seed'));
   });
 
+  it('are only those that the submitter vouches for', async () => {
+    await using at = await twoMachines();
+    for (const database of ['shop', 'farm']) {
+      await writeTree(join(at.laptop.slayer_otf_cache, database), cache('a'));
+      await writeTree(join(at.laptop.slayer_models_otf, database), reference('seed'));
+    }
+    const { laptop: roots, store } = at;
+    const reports = await uploadSetup(store, 'r1', {
+      combo: ENCODE,
+      roots,
+      databases: ['shop', 'farm'],
+      seeds: new Set(['farm']),
+    });
+    expect(kinds(reports)).toMatchObject({ 'slayer_models_otf/shop': 'absent', 'slayer_models_otf/farm': 'uploaded' });
+    expect([...(await readSeedSnapshot(store, 'r1')).keys()]).toEqual(['farm']);
+  });
+
   it('that are damaged are passed over; a damaged required artifact is not', async () => {
     await using at = await twoMachines();
     await writeTree(join(at.laptop.slayer_otf_cache, 'shop'), cache('a'));
