@@ -6,7 +6,9 @@
  *
  * Invariants: W1 rows are counted, never believed from the heartbeat. W2 progress is a new row, a task that starts or
  * ends, and a transcript that grows (V-01, V-03): a slow task is not a stalled run. W3 a heartbeat counts as stopped only
- * if it is old by its own time AND did not change under our eyes, so that clocks may differ.
+ * if it is old by its own time AND did not change under our eyes, so that clocks may differ. W4 a run whose rows are all
+ * there while its heart beats is still shipping: it gets a moment to say that it is done, so that a fetch right after
+ * the wait finds the shards of the last tasks too.
  */
 import { sleep as wait } from '../kernel/retry.ts';
 import type { PersistOptions } from '../store/create-or-confirm.ts';
@@ -42,6 +44,8 @@ export interface WaitOptions {
   readonly stallMs?: number;
   /** How long an old heartbeat must stay unchanged while we look. Default 15,000, three beats; 0 when looking once. */
   readonly confirmMs?: number;
+  /** How long a run that beats may go on shipping when all rows are there. Default 60,000; 0 when looking once. */
+  readonly settleMs?: number;
   /** Only rows and states of this attempt and later count: a resubmitted run is not done by its old ones (L-12). */
   readonly minAttempt?: number;
   /** The ids that are waited for; default all of the run. */
@@ -80,24 +84,36 @@ export async function waitForRun(options: WaitOptions): Promise<WaitResult> {
 class Watch {
   readonly createdAtMs: number;
   readonly #confirmMs: number;
+  readonly #settleMs: number;
+  #completeAtMs: number | undefined;
   #trace: string | undefined;
   #beat: number | null | undefined;
   progressAtMs: number;
   beatAtMs: number;
 
-  constructor(manifest: Manifest, { pollMs = 10_000, confirmMs = 15_000 }: WaitOptions, nowMs: number) {
+  constructor(manifest: Manifest, options: WaitOptions, nowMs: number) {
+    const { pollMs = 10_000, confirmMs = 15_000, settleMs = 60_000 } = options;
     this.createdAtMs = manifest.created_at_ms;
     this.#confirmMs = pollMs <= 0 ? 0 : confirmMs;
+    this.#settleMs = pollMs <= 0 ? 0 : settleMs;
     this.progressAtMs = nowMs;
     this.beatAtMs = nowMs;
   }
 
-  saw({ trace, status }: Sight, nowMs: number): void {
+  saw({ trace, status, rows, total }: Sight, nowMs: number): void {
+    if (rows >= total) this.#completeAtMs ??= nowMs;
     const beat = status?.last_heartbeat_ts;
     if (this.#trace !== trace) this.progressAtMs = nowMs;
     if (this.#beat !== beat) this.beatAtMs = nowMs;
     this.#trace = trace;
     this.#beat = beat;
+  }
+
+  /** Whether a run with all its rows is given a moment more (W4). */
+  isSettling(nowMs: number): boolean {
+    const lastMs = Math.min(this.beatAtMs, 1000 * (this.#beat ?? 0));
+    const isBeating = nowMs - lastMs <= this.#confirmMs;
+    return isBeating && this.#completeAtMs !== undefined && nowMs - this.#completeAtMs < this.#settleMs;
   }
 
   /** How long the heartbeat has been silent, 0 while that is not certain (W3). */
@@ -115,7 +131,7 @@ async function judge(options: WaitOptions, watch: Watch, sight: Sight, nowMs: nu
     if (status.terminal_state === 'done') return { kind: 'done' };
     return { kind: 'error', error: status.error ?? 'the run ended as failed' };
   }
-  if (total > 0 && rows >= total) return { kind: 'done' };
+  if (total > 0 && rows >= total) return watch.isSettling(nowMs) ? undefined : { kind: 'done' };
 
   const isAlive = await options.isHeadAlive?.();
   const resume = `${rows} of ${total} ids have a row; go on with: skein resume ${runId}`;

@@ -61,6 +61,24 @@ describe('waiting for a run', () => {
     expect(seen).toEqual([1, 1, 2]);
   });
 
+  it('gives a run with all its rows a moment to ship the rest, while its heart beats', async () => {
+    const scene = await Scene.of(['a_1']);
+    await putRow(scene.store, row('a_1'));
+    await scene.beat();
+    const shipped = await scene.wait({}, (second) => scene.beat(second >= 40 ? { terminal_state: 'done' } : {}));
+    expect(shipped).toMatchObject({ kind: 'done', status: { terminal_state: 'done' } });
+    await scene.beat();
+    const began = scene.nowMs;
+    expect(await scene.wait({}, () => scene.beat())).toMatchObject({ kind: 'done', status: { terminal_state: null } });
+    expect(scene.nowMs - began).toBe(60 * SECOND);
+    expect((await scene.wait({})).kind).toBe('done');
+    expect(scene.nowMs - began).toBe(80 * SECOND);
+    expect((await scene.wait({ pollMs: 0 })).kind).toBe('done');
+    // One that died long ago is not waited for.
+    expect((await scene.wait({})).kind).toBe('done');
+    expect(scene.nowMs - began).toBe(80 * SECOND);
+  });
+
   it('L-05 (3): is stalled when the heartbeat stopped for more than 300 s', async () => {
     const scene = await Scene.of(['a_1']);
     await scene.beat();
