@@ -22,7 +22,7 @@ import {
 import { nameBelow, setupDatabasePrefix, setupPrefix, type SetupArtifact } from '../store/layout.ts';
 import type { ObjectInfo, ObjectStore } from '../store/port.ts';
 import { listAll } from '../store/prefix.ts';
-import { readIdentityRecord } from './build-facts.ts';
+import { buildFacts, readIdentityRecord } from './build-facts.ts';
 import { readMarked, readTree } from './marked-tree.ts';
 import { ARTIFACT_MARKERS, hasArtifact, missingError, setupNeeds, type RunCombo, type SetupRoots } from './setup.ts';
 
@@ -44,7 +44,7 @@ export interface SetupUpload extends PersistOptions {
 export interface SetupUploadReport {
   readonly artifact: SetupArtifact;
   readonly database: string;
-  /** `absent`: optional and not there. `unchanged`: the store had it already. */
+  /** `absent`: optional, and not there or built by this run. `unchanged`: the store had it already. */
   readonly kind: 'uploaded' | 'unchanged' | 'absent';
   readonly files: number;
 }
@@ -109,6 +109,8 @@ async function ship(shipment: Shipment): Promise<SetupUploadReport> {
   const markerName = marker === undefined ? undefined : prefix + marker;
   if (artifact === 'slayer_models_otf') {
     const identity = await readIdentityRecord(root, database);
+    // What this very run built before it was interrupted is no seed: it is still to be shipped back (S-08).
+    if (buildFacts(identity).runId === runId) return { artifact, database, kind: 'absent', files: 0 };
     if (identity !== undefined) objects.set(identityObjectName(runId, database), jsonBytes(identity, 2));
   }
   const isSame = await makeWay(shipment, prefix, objects, markerName);

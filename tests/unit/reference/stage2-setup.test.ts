@@ -190,6 +190,21 @@ describe('seeds', () => {
     expect([...(await readSeedSnapshot(store, 'r1')).keys()]).toEqual(['farm']);
   });
 
+  it('are never what this very run built before it was resumed', async () => {
+    await using at = await twoMachines();
+    for (const database of ['shop', 'farm']) {
+      await writeTree(join(at.laptop.slayer_otf_cache, database), cache('a'));
+      await writeTree(join(at.laptop.slayer_models_otf, database), reference('seed'));
+    }
+    const record = (run: string) => JSON.stringify({ run_id: run, encoder_id: 'fake' });
+    await writeTree(at.laptop.slayer_models_otf, {
+      '.skein/shop.json': record('r1'),
+      '.skein/farm.json': record('r0'),
+    });
+    await at.upload(['shop', 'farm']);
+    expect([...(await readSeedSnapshot(at.store, 'r1')).keys()]).toEqual(['farm']);
+  });
+
   it('that are damaged are passed over; a damaged required artifact is not', async () => {
     await using at = await twoMachines();
     await writeTree(join(at.laptop.slayer_otf_cache, 'shop'), cache('a'));
