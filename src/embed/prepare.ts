@@ -31,7 +31,7 @@ export interface PrepareOptions {
 /** Builds every stage-1 cache that is missing or stale. @throws the first failure, after the others have ended */
 export async function buildCaches(
   options: PrepareOptions & {
-    onBuilt?(database: string, result: { readonly wasBuilt: boolean; readonly elapsedMs: number }): void;
+    readonly onBuilt?: (database: string, result: { readonly wasBuilt: boolean; readonly elapsedMs: number }) => void;
   },
 ): Promise<void> {
   const { dataset, databases, cacheRoot, onBuilt } = options;
@@ -60,7 +60,7 @@ export async function encodeReferences(
   options: PrepareOptions & {
     readonly referenceRoot: string;
     readonly encoder: string;
-    onEncoded?(database: string, report: BuiltReferenceReport & { readonly elapsedMs: number }): void;
+    readonly onEncoded?: (database: string, report: BuiltReferenceReport & { readonly elapsedMs: number }) => void;
   },
 ): Promise<void> {
   const { dataset, cacheRoot, referenceRoot, encoder, onEncoded } = options;

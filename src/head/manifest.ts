@@ -166,7 +166,7 @@ function checked(where: string, value: unknown, code: 'CORRUPT' | 'INVALID_INPUT
 
 function comparable(field: string, value: unknown): string {
   if (value === undefined) return 'absent';
-  return canonicalJson(field === 'instance_ids' && Array.isArray(value) ? [...value].sort() : value);
+  return canonicalJson(field === 'instance_ids' && Array.isArray(value) ? (value as string[]).toSorted() : value);
 }
 
 function shortened(text: string): string {

@@ -55,8 +55,8 @@ interface Rig {
   readonly executor: RunExecutor;
   readonly ends: Map<string, TaskEnd>;
   readonly started: string[];
-  add(...ids: string[]): void;
-  row(id: string): Promise<TaskRow | undefined>;
+  readonly add: (...ids: string[]) => void;
+  readonly row: (id: string) => Promise<TaskRow | undefined>;
 }
 
 async function rig(
