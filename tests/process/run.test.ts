@@ -1,0 +1,213 @@
+/** Whole runs through the product's own command on the example data, as a user types them. */
+import { spawn } from 'node:child_process';
+import { cp, readdir, readFile, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { describe, expect, it } from 'vitest';
+
+import { BIN, EXAMPLE_DATASET, skein } from '../helpers/skein.ts';
+import { temporaryFolder } from '../helpers/temporary-folder.ts';
+import { waitUntil } from '../helpers/wait-until.ts';
+
+const RUNAWAY = 'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT COUNT(*) FROM n';
+
+interface Summary {
+  readonly run_id: string;
+  readonly counts: {
+    readonly expected: number;
+    readonly done: number;
+    readonly errors: number;
+    readonly missing: number;
+  };
+  readonly databases: readonly { readonly database: string; readonly reused?: boolean }[];
+  readonly exit_code: number;
+}
+
+function common(dir: string): string[] {
+  return [
+    ...['--store', `file://${join(dir, 'store')}`, '--cache-root', join(dir, 'cache')],
+    ...['--reference-root', join(dir, 'references'), '--actors', '2', '--json'],
+  ];
+}
+
+/** Databases whose reference this run shipped: those that it encoded itself. */
+async function encodedBy(dir: string, run: string): Promise<string[]> {
+  const shards = join(dir, 'store', 'runs', run, 'post_run', 'slayer_models_otf');
+  if (!existsSync(shards)) return [];
+  const slices = await Promise.all((await readdir(shards)).map((shard) => readdir(join(shards, shard))));
+  return slices.flat().sort();
+}
+
+/** The example data with the gold SQL of one task replaced by a statement that never ends. */
+async function withRunaway(dir: string, instanceId: string): Promise<string> {
+  const dataset = join(dir, 'dataset');
+  await cp(EXAMPLE_DATASET, dataset, { recursive: true });
+  const path = join(dataset, 'mini_interact.jsonl');
+  const lines = (await readFile(path, 'utf8')).trim().split('\n');
+  const changed = lines.map((line) => {
+    const task = JSON.parse(line) as { instance_id: string };
+    return task.instance_id === instanceId ? JSON.stringify({ ...task, sol_sql: [RUNAWAY] }) : line;
+  });
+  await writeFile(path, `${changed.join('\n')}\n`);
+  return dataset;
+}
+
+describe.concurrent('a run', () => {
+  it('reuses every reference the second time and encodes nothing', async ({ expect: its, onTestFinished }) => {
+    const dir = await temporaryFolder(onTestFinished);
+    const submit = (run: string) =>
+      skein([
+        'submit',
+        '--dataset',
+        EXAMPLE_DATASET,
+        '--all',
+        '--run-id',
+        run,
+        '--out',
+        join(dir, run),
+        ...common(dir),
+      ]);
+    const first = await submit('first');
+    its(first.code, first.stderr).toBe(0);
+    const second = await submit('second');
+    its(second.code, second.stderr).toBe(0);
+    its(await encodedBy(dir, 'first')).toEqual(['beehives', 'ferries', 'glassworks']);
+    its(await encodedBy(dir, 'second')).toEqual([]);
+    const { counts, databases } = JSON.parse(second.stdout) as Summary;
+    its(counts).toMatchObject({ expected: 22, done: 22, errors: 0, missing: 0 });
+    its(databases.every(({ reused }) => reused)).toBe(true);
+  });
+
+  it('encodes each database once when two start at the same time on the same roots and store', async ({
+    expect: its,
+    onTestFinished,
+  }) => {
+    const dir = await temporaryFolder(onTestFinished);
+    const runs = ['left', 'right'];
+    const ends = await Promise.all(
+      runs.map((run) =>
+        skein([
+          'submit',
+          '--dataset',
+          EXAMPLE_DATASET,
+          '--all',
+          '--run-id',
+          run,
+          '--out',
+          join(dir, run),
+          ...common(dir),
+        ]),
+      ),
+    );
+    for (const { code, stderr } of ends) its(code, stderr).toBe(0);
+    const builders = await Promise.all(
+      ['beehives', 'ferries', 'glassworks'].map(
+        async (database) =>
+          JSON.parse(await readFile(join(dir, 'references', '.skein', `${database}.json`), 'utf8')) as {
+            run_id: string;
+          },
+      ),
+    );
+    its(builders.map(({ run_id }) => runs.includes(run_id))).toEqual([true, true, true]);
+    const sessions = await Promise.all(
+      runs.map(async (run) => {
+        const path = join(dir, 'store', 'runs', run, 'sessions', '_setup_sessions');
+        return existsSync(path) ? readdir(path) : [];
+      }),
+    );
+    its(sessions.flat().sort(), 'the encoder was at work once per database').toEqual([
+      'beehives',
+      'ferries',
+      'glassworks',
+    ]);
+  });
+
+  it('attaches to a run of the same manifest and refuses another one under its id', async ({ expect: its, onTestFinished }) => {
+    const dir = await temporaryFolder(onTestFinished);
+    const ids = [
+      '--dataset',
+      EXAMPLE_DATASET,
+      '--mode',
+      'oracle',
+      '--run-id',
+      'mine',
+      '--out',
+      join(dir, 'out'),
+      ...common(dir),
+    ];
+    its((await skein(['submit', '--instance-ids', 'beehives_1,beehives_2', ...ids])).code).toBe(0);
+    const row = join(dir, 'store', 'runs', 'mine', 'rows', 'beehives_1', 'attempt-1.json');
+    const before = await readFile(row, 'utf8');
+    its((await skein(['submit', '--instance-ids', 'beehives_2,beehives_1', ...ids])).code).toBe(0);
+    its(await readFile(row, 'utf8')).toBe(before);
+    const other = await skein(['submit', '--instance-ids', 'beehives_1', ...ids]);
+    its(other.code).toBe(2);
+    its(other.stderr).toMatch(/mine.*instance_ids/);
+    its(other.stderr.trim().split('\n')).toHaveLength(1);
+  });
+
+  it('gives a statement that never ends an error row soon after its deadline, and scores the others', async ({
+    expect: its,
+    onTestFinished,
+  }) => {
+    const dir = await temporaryFolder(onTestFinished);
+    const dataset = await withRunaway(dir, 'beehives_1');
+    const end = await skein([
+      ...[
+        'submit',
+        '--dataset',
+        dataset,
+        '--all',
+        '--mode',
+        'oracle',
+        '--run-id',
+        'runaway',
+        '--sql-timeout-ms',
+        '400',
+      ],
+      ...['--out', join(dir, 'out'), ...common(dir)],
+    ]);
+    its(end.code, end.stderr).toBe(1);
+    its((JSON.parse(end.stdout) as Summary).counts).toMatchObject({ expected: 22, done: 22, errors: 1, missing: 0 });
+    const row = JSON.parse(
+      await readFile(join(dir, 'store', 'runs', 'runaway', 'rows', 'beehives_1', 'attempt-1.json'), 'utf8'),
+    ) as { error: string; duration_s: number };
+    its(row.error).toMatch(/400 ms/);
+    its(row.duration_s).toBeGreaterThan(0.4);
+  });
+
+  it('stops on Ctrl-C after the grace with 130, and resume finishes it', async ({ expect: its, onTestFinished }) => {
+    const dir = await temporaryFolder(onTestFinished);
+    const dataset = await withRunaway(dir, 'beehives_1');
+    const out = ['--out', join(dir, 'out')];
+    const child = spawn(
+      process.execPath,
+      [
+        ...[BIN, 'submit', '--dataset', dataset, '--instance-ids', 'beehives_1,beehives_2', '--mode', 'oracle'],
+        ...['--run-id', 'stopped', '--sql-timeout-ms', '3000', '--grace', '0.3', ...out, ...common(dir)],
+      ],
+      { stdio: ['ignore', 'ignore', 'pipe'] },
+    );
+    let stderr = '';
+    child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+    const closed = new Promise<number | null>((resolve) => child.on('close', resolve));
+    const rows = join(dir, 'store', 'runs', 'stopped', 'rows');
+    await waitUntil('the other task has its row', () => existsSync(join(rows, 'beehives_2')), 15_000);
+    child.kill('SIGINT');
+    its(await closed, stderr).toBe(130);
+    its(stderr).toMatch(/skein resume stopped/);
+    its(existsSync(join(rows, 'beehives_1'))).toBe(false);
+
+    const store = ['--store', `file://${join(dir, 'store')}`];
+    const resumed = await skein(['resume', 'stopped', '--json', ...store, ...out]);
+    its(resumed.code, resumed.stderr).toBe(1);
+    its((JSON.parse(resumed.stdout) as Summary).counts).toMatchObject({ expected: 2, done: 2, errors: 1, missing: 0 });
+    its(await readdir(join(rows, 'beehives_1'))).toEqual(['attempt-1.json']);
+
+    its((await skein(['wait', 'stopped', ...store])).code).toBe(1);
+    its((await skein(['fetch', 'stopped', ...store, ...out, '--reference-root', join(dir, 'references')])).code).toBe(
+      1,
+    );
+  });
+});
