@@ -1,0 +1,12 @@
+/** What a command gets of its process: nothing else in `src` looks at the environment, the terminal or signals. */
+import type { Output } from './output.ts';
+import type { StopSignals } from './stop-signals.ts';
+
+export interface CliContext {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Facts: tables, paths, the JSON object. */
+  readonly out: Output;
+  /** Progress, hints, errors. */
+  readonly err: Output;
+  readonly stop: StopSignals;
+}

@@ -1,0 +1,61 @@
+/** `fetchRun` with the command's own locks, and its news as lines. */
+import { fetchRun, type FetchPhase, type FetchResult } from '../head/fetch.ts';
+import { LockKeeper } from '../node/lock-keeper.ts';
+import { describeMerge } from '../reference/merge-report.ts';
+import type { ObjectStore } from '../store/port.ts';
+import type { ProgressView } from './progress-view.ts';
+
+export interface FetchHome {
+  readonly store: ObjectStore;
+  readonly runId: string;
+  readonly outDir: string;
+  /** Undefined: nothing is merged. */
+  readonly referenceRoot: string | undefined;
+}
+
+const PHASES: Readonly<Record<FetchPhase, string>> = {
+  waiting: 'waiting: another fetch into this folder is under way',
+  mirroring: 'mirroring the run',
+  collating: 'collating rows',
+  merging: 'merging references',
+};
+
+/** @throws as `fetchRun` */
+export async function fetchHome(options: FetchHome, signal: AbortSignal, view: ProgressView): Promise<FetchResult> {
+  const { store, runId, outDir, referenceRoot } = options;
+  await using locks = new LockKeeper();
+  return await fetchRun({
+    store,
+    runId,
+    outDir,
+    referenceRoot: referenceRoot || undefined,
+    withLock: (database, work) =>
+      locks.hold(
+        {
+          root: referenceRoot ?? outDir,
+          database,
+          owner: `fetch ${runId}`,
+          signal,
+          onWait: (holder) => view.note(`waiting for the reference of ${database}, held by ${holder}`),
+        },
+        work,
+      ),
+    signal,
+    onPhase: (phase) => view.phase(PHASES[phase]),
+  });
+}
+
+/**
+ * The lines of L-07, and what was left out.
+ * @param isBrief without databases of which the same reference stands there already: after a run here, all of them
+ */
+export function fetchLines(result: FetchResult, isBrief: boolean): string[] {
+  const { mergeReport, skippedObjects, unreadableRows, ignoredIds } = result;
+  const merged = mergeReport.merged_dbs.filter(({ outcome }) => !isBrief || outcome !== 'unchanged');
+  return [
+    ...describeMerge({ ...mergeReport, merged_dbs: merged }),
+    ...skippedObjects.map(({ name, reason }) => `skipped ${name}: ${reason}`),
+    ...unreadableRows.map(({ path, reason }) => `unreadable rows/${path}: ${reason}`),
+    ...(ignoredIds > 0 ? [`ignored rows of ${ignoredIds} ids that are not the run's`] : []),
+  ];
+}

@@ -1,0 +1,148 @@
+/**
+ * From a run whose manifest is known to its results at home: setup, the embedded head and node, fetch, summary. What
+ * `submit` does once its manifest is made, and what `resume` does with one that stands in the store.
+ *
+ * Invariants: R1 after the manifest stands, whatever ends this command leaves a run that `resume` completes, and the last
+ * line says how. R2 results are fetched only when the run ended; an interrupted command leaves at once.
+ */
+import { mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+
+import type { Dataset } from '../dataset/dataset.ts';
+import type { EmbeddedRunEnd, RunProgress } from '../embed/embedded-run.ts';
+import type { FetchResult } from '../head/fetch.ts';
+import type { Manifest } from '../head/manifest.ts';
+import { describeError, isSkeinError, SkeinError } from '../kernel/errors.ts';
+import { setupNeeds, type RunCombo } from '../reference/setup.ts';
+import { uploadSetup } from '../reference/setup-upload.ts';
+import type { ObjectStore } from '../store/port.ts';
+import type { CliContext } from './context.ts';
+import { exitCodeOfCounts, INTERRUPTED, NOT_FINISHED } from './exit-code.ts';
+import { fetchHome, fetchLines } from './fetch-home.ts';
+import { plural } from './progress-text.ts';
+import type { ProgressView } from './progress-view.ts';
+import { summarize, type RunSummary } from './run-summary.ts';
+
+export interface RunToEnd {
+  readonly store: ObjectStore;
+  readonly manifest: Manifest;
+  readonly actors: number;
+  readonly graceMs: number;
+  readonly outDir: string;
+  readonly logFile: string;
+  /** Databases whose reference stood there before the run. */
+  readonly reused: ReadonlySet<string>;
+  /** ` --store URL`, as hints must repeat it. */
+  readonly storeHint: string;
+  readonly startedMs: number;
+}
+
+/** What setup a run of this manifest needs. Under mode oracle the row's names say so: raw. */
+export function comboOf(manifest: Pick<Manifest, 'framework' | 'query_mode' | 'slayer_setup'>): RunCombo {
+  return { framework: manifest.framework, queryMode: manifest.query_mode, slayerSetup: manifest.slayer_setup };
+}
+
+export function databasesOf(manifest: Manifest): string[] {
+  return [...new Set(Object.values(manifest.databases))].sort();
+}
+
+/** Builds the stage-1 caches that the run's setup requires and that are missing or stale. @throws SkeinError */
+export async function buildMissingCaches(
+  options: {
+    readonly combo: RunCombo;
+    readonly dataset: Dataset;
+    readonly databases: readonly string[];
+    readonly cacheRoot: string;
+    readonly actors: number;
+  },
+  { env, stop }: CliContext,
+  view: ProgressView,
+): Promise<void> {
+  const { combo, dataset, databases, cacheRoot, actors } = options;
+  if (!setupNeeds(combo).some(({ artifact }) => artifact === 'slayer_otf_cache')) return;
+  const { isCacheFresh } = await import('../reference/stage1.ts');
+  const isFresh = await Promise.all(databases.map((database) => isCacheFresh({ dataset, database, cacheRoot })));
+  const stale = databases.filter((_, at) => !isFresh[at]);
+  if (stale.length === 0) return;
+  const { buildCaches } = await import('../embed/prepare.ts');
+  let built = 0;
+  view.phase(`building ${plural(stale.length, 'cache')}`);
+  await buildCaches({
+    dataset,
+    databases: stale,
+    cacheRoot,
+    actors,
+    env,
+    signal: stop.drain,
+    onBuilt: () => view.phase(`building caches: ${(built += 1)} of ${stale.length}`),
+  });
+  view.note(`built ${plural(built, 'cache')} in ${cacheRoot}`);
+}
+
+/** Runs what has no row yet and brings everything home. What it came to, or an error that says how to go on. */
+export async function runToEnd(run: RunToEnd, context: CliContext, view: ProgressView): Promise<RunSummary> {
+  const { store, manifest, storeHint } = run;
+  const runId = manifest.run_id;
+  const { stop } = context;
+  const goOn = `go on with: skein resume ${runId}${storeHint}`;
+  let last: RunProgress | undefined;
+  stop.onDrain = () => {
+    const running = last?.inFlight.length ?? 0;
+    const what = running > 0 ? `${plural(running, 'started task')} get ${run.graceMs / 1000} s; ` : '';
+    view.note(`stopping: ${what}Ctrl-C again leaves at once`);
+  };
+  try {
+    view.phase('uploading the setup');
+    const roots = { slayer_otf_cache: manifest.cache_root, slayer_models_otf: manifest.reference_root };
+    await uploadSetup(store, runId, {
+      combo: comboOf(manifest),
+      roots,
+      databases: databasesOf(manifest),
+      signal: stop.drain,
+    });
+    const end = await embedded(run, context, (progress) => view.run((last = progress)));
+    if (end.kind === 'failed') throw end.error;
+    if (end.kind === 'interrupted') {
+      const { readCounts } = await import('../head/run-index.ts');
+      const counts = await readCounts(store, manifest);
+      view.note(`interrupted: ${counts.done} of ${counts.expected} ids have a row; ${goOn}`);
+      return await summarize({ ...run, counts, progress: last, exitReason: 'interrupted', exitCode: INTERRUPTED });
+    }
+    view.phase('fetching the results');
+    const fetched = await fetchHome({ ...run, runId, referenceRoot: manifest.reference_root }, stop.drain, view);
+    for (const line of fetchLines(fetched, true)) view.note(line);
+    return await summarize({ ...run, counts: fetched.counts, progress: last, fetched, ...endOf(fetched) });
+  } catch (error) {
+    if (stop.drain.aborted) throw new SkeinError('CANCELLED', `interrupted; ${goOn}`, { cause: error });
+    if (isBug(error)) throw error;
+    throw new SkeinError('NOT_FINISHED', `run ${runId} did not finish: ${describeError(error)}; ${goOn}`, {
+      cause: error,
+    });
+  } finally {
+    stop.onDrain = undefined;
+  }
+}
+
+async function embedded(
+  { store, manifest, actors, graceMs, logFile }: RunToEnd,
+  { env, stop }: CliContext,
+  onProgress: (progress: RunProgress) => void,
+): Promise<EmbeddedRunEnd> {
+  const { runEmbedded } = await import('../embed/embedded-run.ts');
+  await mkdir(dirname(logFile), { recursive: true });
+  return await runEmbedded({ store, manifest, actors, graceMs, drain: stop.drain, env, logPath: logFile, onProgress });
+}
+
+function isBug(error: unknown): boolean {
+  return isSkeinError(error, 'INTERNAL') || error instanceof TypeError || error instanceof ReferenceError;
+}
+
+/** Where head and node write what they did, unless a flag says otherwise. */
+export function defaultLogFile(outDir: string, runId: string): string {
+  return join(outDir, `${runId}.log`);
+}
+
+function endOf({ counts, exitKind }: FetchResult): { exitReason: string; exitCode: number } {
+  const exitCode = exitCodeOfCounts(counts);
+  return { exitCode, exitReason: exitCode === NOT_FINISHED ? 'partial' : exitKind === 'ok' ? 'done' : exitKind };
+}
