@@ -13,7 +13,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 
 import { compiledPath } from '../kernel/compiled.ts';
-import { errorFromWire, type WireError } from '../kernel/errors.ts';
+import { errorFromWire, SkeinError, type WireError } from '../kernel/errors.ts';
 import { armedFailPoint, failPoint } from '../kernel/failpoint.ts';
 import { throwIfCancelled } from '../kernel/retry.ts';
 import { canonicalRow, type RowProblem, type StoredRow } from './canonical-row.ts';
@@ -109,12 +109,26 @@ export async function collate(options: CollateOptions, signal?: AbortSignal): Pr
   const cancel = (): void => worker.postMessage('cancel');
   signal?.addEventListener('abort', cancel);
   try {
-    // `once` rejects with what the thread died of.
-    const [answer] = (await once(worker, 'message')) as [CollateAnswer];
+    const answer = await answerOf(worker);
     if (answer.kind === 'failed') throw errorFromWire(answer.error);
     return answer.collation;
   } finally {
     signal?.removeEventListener('abort', cancel);
     await worker.terminate();
+  }
+}
+
+/** The thread's answer. Rejects with what it died of, and also if it ended without a word. */
+async function answerOf(worker: Worker): Promise<CollateAnswer> {
+  const settled = new AbortController();
+  const { signal } = settled;
+  try {
+    const answered = once(worker, 'message', { signal }) as Promise<[CollateAnswer]>;
+    const ended = once(worker, 'exit', { signal }).then(([code]) => {
+      throw new SkeinError('INTERNAL', `the thread that collates ended with code ${String(code)} and no answer`);
+    });
+    return (await Promise.race([answered, ended]))[0];
+  } finally {
+    settled.abort();
   }
 }
