@@ -38,6 +38,9 @@ export interface EmbeddedRunOptions {
   /** In the store already. */
   readonly manifest: Manifest;
   readonly actors: number;
+  /** Of the node; default: where the manifest says that the run was submitted from. */
+  readonly cacheRoot?: string;
+  readonly referenceRoot?: string;
   /** What started tasks get once `drain` has aborted. */
   readonly graceMs: number;
   /** Aborts on the first Ctrl-C: nothing new is started. */
@@ -71,6 +74,8 @@ export async function runEmbedded(options: EmbeddedRunOptions): Promise<Embedded
       actors,
       store,
       workDir: await makeWorkDir(),
+      cacheRoot: options.cacheRoot ?? manifest.cache_root,
+      referenceRoot: options.referenceRoot ?? manifest.reference_root,
       env,
       log: log.child({ part: 'node' }),
       onHeadLost: lost.reject,

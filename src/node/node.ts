@@ -39,6 +39,10 @@ export interface NodeOptions {
   readonly store: ObjectStore;
   /** This node's own folder: scratch, logs, templates. Removed when the node stops. */
   readonly workDir: string;
+  /** Root of the stage-1 caches on this machine. */
+  readonly cacheRoot: string;
+  /** Root of the references on this machine, and of their locks. */
+  readonly referenceRoot: string;
   /** What actors may see of the daemon's environment is cut from this. */
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly log: Logger;
@@ -114,14 +118,14 @@ export class Node implements AsyncDisposable {
   }
 
   async #open(runId: string): Promise<void> {
-    const { store, log, actors } = this.#options;
+    const { store, log, actors, cacheRoot, referenceRoot } = this.#options;
     try {
       const settings = await readRunSettings(store, runId);
       const dataset = await openDataset(settings.datasetDir);
       await this.#bringSetup(runId, settings);
       const shipper = new Shipper(store, runId, log);
       const workDir = join(this.#options.workDir, runId);
-      const uploadBack = await UploadBack.open({ store, runId, settings, shipper });
+      const uploadBack = await UploadBack.open({ store, runId, settings, referenceRoot, shipper });
       const run = new RunExecutor({
         runId,
         dataset,
@@ -131,8 +135,8 @@ export class Node implements AsyncDisposable {
         uploadBack,
         reports: this.#reports(runId),
         log,
-        cacheRoot: settings.cacheRoot,
-        referenceRoot: settings.referenceRoot,
+        cacheRoot,
+        referenceRoot,
         workDir,
       });
       this.#runs.set(runId, run);
@@ -145,8 +149,8 @@ export class Node implements AsyncDisposable {
 
   /** The run's required setup, and its seeds, into this node's roots (S-05, S-06). */
   async #bringSetup(runId: string, settings: RunSettings): Promise<void> {
-    const { store, log } = this.#options;
-    const { framework, cacheRoot, referenceRoot, databases } = settings;
+    const { store, log, cacheRoot, referenceRoot } = this.#options;
+    const { framework, databases } = settings;
     if (framework.mode === 'oracle') return;
     const roots = { slayer_otf_cache: cacheRoot, slayer_models_otf: referenceRoot };
     const reports = await downloadSetup({ store, runId, combo: framework, roots, databases, locks: this.#locks });
@@ -162,7 +166,9 @@ export class Node implements AsyncDisposable {
   }
 
   #taskActors(settings: FrameworkSettings, unresponsiveMs: number): TaskActors {
-    const services = { ...lockServices(this.#locks), ...this.#sql.services() };
+    const { log } = this.#options;
+    const locks = lockServices(this.#locks, (wait) => log.info(wait, 'an actor waits for a lock'));
+    const services = { ...locks, ...this.#sql.services() };
     return new TaskActors({ runtime: this.#host, settings, services, unresponsiveMs });
   }
 

@@ -21,15 +21,11 @@ const manifest = z.looseObject({
   instance_ids: z.array(z.string()),
   databases: z.record(z.string(), z.string()),
   dataset_dir: z.string(),
-  cache_root: z.string(),
-  reference_root: z.string(),
 });
 
 export interface RunSettings {
   readonly framework: FrameworkSettings;
   readonly datasetDir: string;
-  readonly cacheRoot: string;
-  readonly referenceRoot: string;
   /** Those of the run's tasks, each once. */
   readonly databases: readonly string[];
   readonly taskCount: number;
@@ -53,8 +49,6 @@ export async function readRunSettings(store: ObjectStore, runId: string): Promis
       sqlTimeoutMs: data.sql_timeout_ms,
     },
     datasetDir: data.dataset_dir,
-    cacheRoot: data.cache_root,
-    referenceRoot: data.reference_root,
     databases: [...new Set(Object.values(data.databases))].sort(),
     taskCount: data.instance_ids.length,
     actorBlockTimeoutMs: data.actor_block_timeout_ms,

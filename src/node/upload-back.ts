@@ -22,6 +22,8 @@ export interface UploadBackOptions {
   readonly store: ObjectStore;
   readonly runId: string;
   readonly settings: RunSettings;
+  /** Of this node. */
+  readonly referenceRoot: string;
   readonly shipper: Shipper;
 }
 
@@ -69,7 +71,7 @@ export class UploadBack {
   }
 
   async #shipNow(database: string, actor: string): Promise<void> {
-    const { store, runId, settings } = this.#options;
+    const { store, runId, settings, referenceRoot } = this.#options;
     const { framework, queryMode, slayerSetup } = settings.framework;
     const question = {
       database,
@@ -80,13 +82,13 @@ export class UploadBack {
     };
     if (!shouldShip(question)) return;
     const shard = shardId(hostname(), process.pid, actor);
-    const outcome = await uploadShard({ store, runId, shard, database, referenceRoot: settings.referenceRoot });
+    const outcome = await uploadShard({ store, runId, shard, database, referenceRoot });
     if (outcome.kind !== 'absent') this.#shipped.add(database);
   }
 
   async #fingerprint(database: string): Promise<string | undefined> {
     try {
-      const path = join(this.#options.settings.referenceRoot, database, MARKERS.referenceFingerprint);
+      const path = join(this.#options.referenceRoot, database, MARKERS.referenceFingerprint);
       return (await readFile(path, 'utf8')).trim();
     } catch (error) {
       if (systemCode(error) === 'ENOENT') return undefined;

@@ -89,12 +89,11 @@ async function rig(
     uploadBack: await UploadBack.open({
       store: plain,
       runId: 'r1',
+      referenceRoot: workDir,
       shipper,
       settings: {
         framework: SETTINGS,
         datasetDir: workDir,
-        cacheRoot: workDir,
-        referenceRoot: workDir,
         databases: ['farm'],
         taskCount: 0,
         actorBlockTimeoutMs: 0,
