@@ -30,8 +30,8 @@ function run() {
   }
   const launcher = process.env[LAUNCHER];
   delete process.env[LAUNCHER];
-  if (launcher) import('net').then((net) => dieWithLauncher(net.Socket));
-  import(main.href);
+  if (launcher) void import('net').then((net) => dieWithLauncher(net.Socket));
+  void import(main.href);
 }
 
 /** B2: the pipe ends when the launcher does, whatever ended it. */
@@ -53,7 +53,7 @@ function goOnUnderOwnNode() {
     process.emitWarning = () => {};
     try {
       process.execve(node, [node].concat(args), process.env);
-    } catch (error) {
+    } catch {
       // Fall through to a child.
     }
   }
@@ -65,7 +65,7 @@ function ownNode() {
     const name = 'node-' + process.platform + '-' + process.arch;
     const path = createRequire(import.meta.url).resolve(name + '/bin/node');
     return existsSync(path) ? path : undefined;
-  } catch (error) {
+  } catch {
     return undefined;
   }
 }

@@ -72,7 +72,7 @@ export function flagsOf(command: Command, argv: Readonly<Record<string, unknown>
     if (Array.isArray(value)) throw refused(`--${key}`, 'is given more than once');
     if (spec === undefined) continue;
     if (spec.value === undefined) {
-      if (typeof value !== 'boolean') throw invalid(`--${key}`, String(value), 'is not expected: it takes no value');
+      if (typeof value !== 'boolean') throw invalid(`--${key}`, textOf(value), 'is not expected: it takes no value');
       if (value) switches.add(key);
     } else {
       if (typeof value !== 'string' || value === '') throw refused(`--${key}`, `needs a value: --${key} ${spec.value}`);
@@ -89,13 +89,12 @@ function takePositionals(command: Command, argv: Readonly<Record<string, unknown
     if (typeof value === 'string' && value !== '') values.set(name, value);
     else if (!isOptional) throw refused(name.toUpperCase(), `is missing: skein ${command.name} ${name.toUpperCase()}`);
   }
-  const [, extra] = (argv['_'] as unknown[] | undefined) ?? [];
+  const [, extra] = (argv['_'] as string[] | undefined) ?? [];
   if (extra === undefined) return;
-  throw new SkeinError(
-    'INVALID_INPUT',
-    `${JSON.stringify(String(extra))} is one argument too many for skein ${command.name}`,
-  );
+  throw new SkeinError('INVALID_INPUT', `${JSON.stringify(extra)} is one argument too many for skein ${command.name}`);
 }
+
+const textOf = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));
 
 function unknownFlag(command: Command, key: string, known: ReadonlySet<string>): SkeinError {
   const typed = key.length === 1 ? `-${key}` : `--${key}`;

@@ -56,6 +56,16 @@ const EXIT_CODES =
   'Exit codes: 0 every id has a row without error · 1 some have error rows · 2 bad usage or failed preflight · ' +
   '3 not finished · 70 a bug of skein · 130 interrupted';
 
+const EXAMPLES: Command['examples'] = [
+  ['skein submit --dataset examples/mini-interact --all', 'run the example and print where the results are'],
+  ['skein submit --help', 'what a command takes'],
+];
+
+/** A line to copy, and below it what it does: columns would break the line. */
+function examplesText(examples: Command['examples']): string {
+  return ['Examples:', ...examples.flatMap(([line, what]) => [`  ${line}`, `      ${what}`])].join('\n');
+}
+
 /** Does what `args` say. The exit code. @throws SkeinError */
 export async function runProgram(args: readonly string[], context: CliContext): Promise<number> {
   const typed = args[0] === 'help' ? [...args.slice(1), '--help'] : [...args];
@@ -86,9 +96,8 @@ async function withoutCommand(first: string | undefined, { out, err }: CliContex
   const parser = base(out.stream.columns)
     .scriptName('skein')
     .usage('$0 <command>\n\nPer-database tasks on persistent actor threads; every result in a store that survives you.')
-    .epilogue(EXIT_CODES);
+    .epilogue(`${examplesText(EXAMPLES)}\n\n${EXIT_CODES}`);
   for (const { name, describe } of COMMANDS) parser.command(name, describe);
-  parser.example('$0 submit --dataset examples/mini-interact --all', 'Run the example and print where the results are');
   (first === undefined ? err : out).line(await parser.getHelp());
   return first === undefined ? REFUSED : OK;
 }
@@ -112,8 +121,7 @@ async function parse(command: Command, args: readonly string[], { out }: CliCont
             ...(spec.alias !== undefined && { alias: spec.alias }),
           });
         }
-        for (const [line, what] of command.examples) own.example(line, what);
-        return own.epilogue(EXIT_CODES);
+        return own.epilogue(`${examplesText(command.examples)}\n\n${EXIT_CODES}`);
       },
       handler: () => {},
     });

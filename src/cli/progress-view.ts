@@ -59,6 +59,8 @@ class PlainView implements ProgressView {
 
   run(progress: RunProgress): void {
     this.#offer(progressLine(progress, this.#clock.of(progress), performance.now()));
+    // The last word of a run is always said.
+    if (progress.rowsOk + progress.rowsError >= progress.total) this.#flush();
   }
 
   [Symbol.dispose](): void {

@@ -4,8 +4,6 @@
  */
 import { join } from 'node:path';
 
-import Table from 'cli-table3';
-
 import type { RunProgress } from '../embed/embedded-run.ts';
 import type { RunCounts } from '../head/eval-metrics.ts';
 import type { FetchResult } from '../head/fetch.ts';
@@ -15,7 +13,7 @@ import type { ObjectStore } from '../store/port.ts';
 import type { Output } from './output.ts';
 import { durationText, plural } from './progress-text.ts';
 import { storeFolder } from './shared-flags.ts';
-import { FRAMELESS } from './table.ts';
+import { tableText } from './table.ts';
 
 /** One database of a run. The last three are absent where no references are made. */
 export interface DatabaseSummary {
@@ -137,18 +135,12 @@ export function printSummary(summary: RunSummary, out: Output, isQuiet: boolean)
 export function databaseTable(databases: readonly DatabaseSummary[], { colors }: Pick<Output, 'colors'>): string {
   const hasKnowledge = databases.some(({ encoded }) => encoded !== undefined);
   const names = ['database', 'tasks', 'done', 'errors', ...(hasKnowledge ? ['encoded', 'deferred', 'reference'] : [])];
-  const table = new Table({
-    head: names,
-    colAligns: names.map((name) => (name === 'database' || name === 'reference' ? 'left' : 'right')),
-    ...FRAMELESS,
-  });
-  for (const { database, tasks, done, errors, encoded, deferred, reused } of databases) {
+  const rows = databases.map(({ database, tasks, done, errors, encoded, deferred, reused }) => {
     const trouble = errors > 0 ? colors.red(String(errors)) : String(errors);
     const reference = reused === undefined ? '-' : reused ? 'reused' : 'built';
-    const knowledge = hasKnowledge ? [encoded ?? '-', deferred ?? '-', reference] : [];
-    table.push([database, tasks, done, trouble, ...knowledge]);
-  }
-  return table.toString();
+    return [database, tasks, done, trouble, ...(hasKnowledge ? [encoded ?? '-', deferred ?? '-', reference] : [])];
+  });
+  return tableText(names, rows, (column) => column !== 'database' && column !== 'reference');
 }
 
 function outcomeLine({ run_id: runId, counts, elapsed_s: elapsed, exit_reason: reason }: RunSummary): string {

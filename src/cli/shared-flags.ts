@@ -59,7 +59,8 @@ export const ADDRESS: FlagSpec = {
 };
 export const LOG_FILE: FlagSpec = {
   value: 'FILE',
-  describe: 'what head and node did, as JSON lines (absent: not kept)',
+  describe: 'what head and node did, as JSON lines',
+  default: '<out>/<run id>.log',
 };
 export const QUIET: FlagSpec = { describe: 'nothing but errors, and the paths of the results' };
 export const JSON_FLAG: FlagSpec = {

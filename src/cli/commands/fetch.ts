@@ -1,13 +1,5 @@
-/** `skein fetch RUN`: mirror, collate, merge (L-07); at any time, any number of times, also while the run goes on. */
-import { parseRunId } from '../../kernel/ids.ts';
+/** What a person types for `skein fetch`; what it does is in `actions/fetch.ts`. */
 import type { Command } from '../command.ts';
-import type { CliContext } from '../context.ts';
-import { exitCodeOfCounts, NOT_FINISHED } from '../exit-code.ts';
-import { fetchHome, fetchLines } from '../fetch-home.ts';
-import type { Flags } from '../flags.ts';
-import { checkFolders } from '../folders.ts';
-import { plural } from '../progress-text.ts';
-import { openView } from '../progress-view.ts';
 import * as shared from '../shared-flags.ts';
 
 export const fetch: Command = {
@@ -23,61 +15,8 @@ export const fetch: Command = {
     json: shared.JSON_FLAG,
   },
   examples: [
-    ['$0 fetch try-1', 'Into ./skein-data/out, references into ./skein-data/slayer_models_otf'],
-    ['$0 fetch try-1 --store file:///data/store --out results --no-merge', 'A look at a run that goes on'],
+    ['skein fetch try-1', 'into ./skein-data/out, references into ./skein-data/slayer_models_otf'],
+    ['skein fetch try-1 --store file:///data/store --out results --no-merge', 'a look at a run that goes on'],
   ],
-  run,
+  run: async (flags, context) => (await import('../actions/fetch.ts')).fetch(flags, context),
 };
-
-async function run(flags: Flags, context: CliContext): Promise<number> {
-  const startedMs = performance.now();
-  const { out, err, stop } = context;
-  const runId = parseRunId('RUN', flags.need('run', 'skein fetch RUN'));
-  const outDir = shared.folderOf(flags, 'out');
-  const referenceRoot = flags.has('no-merge') ? undefined : shared.folderOf(flags, 'reference-root');
-  await using store = await shared.storeOf(flags, context);
-  await checkFolders([
-    { field: '--out', path: outDir },
-    ...(referenceRoot === undefined ? [] : [{ field: '--reference-root', path: referenceRoot }]),
-  ]);
-  using view = openView(err, flags.has('quiet'));
-  const result = await fetchHome({ store, runId, outDir, referenceRoot }, stop.drain, view);
-  view[Symbol.dispose]();
-  const { counts, paths, score, mergeReport } = result;
-  const code = exitCodeOfCounts(counts);
-  if (flags.has('json')) {
-    out.line(
-      JSON.stringify({
-        run_id: runId,
-        counts,
-        score: { phase1: score.phase1, phase2: score.phase2, total_reward: score.totalReward },
-        merge: mergeReport,
-        skipped_objects: result.skippedObjects,
-        paths: {
-          store: shared.storeFolder(store) ?? store.url,
-          out: outDir,
-          results_db: paths.resultsDb,
-          eval: paths.evalJson,
-          merge_report: paths.mergeReport ?? null,
-          mirror: paths.mirror,
-          reference_root: referenceRoot ?? null,
-        },
-        exit_reason: result.exitKind === 'ok' ? 'done' : result.exitKind,
-        exit_code: code,
-        elapsed_s: Math.round(performance.now() - startedMs) / 1000,
-      }),
-    );
-  } else {
-    if (!flags.has('quiet')) {
-      for (const line of fetchLines(result, false)) out.line(line);
-      const { expected, done, errors, missing } = counts;
-      out.line(`run ${runId}: ${done} of ${expected} rows, ${plural(errors, 'error')}, ${missing} missing`);
-    }
-    out.line(`results  ${paths.resultsDb}`);
-    out.line(`report   ${paths.evalJson}`);
-  }
-  if (code === NOT_FINISHED) {
-    err.line(`skein: ${counts.missing} ids have no row; go on with: skein resume ${runId}${shared.storeHint(flags)}`);
-  }
-  return code;
-}

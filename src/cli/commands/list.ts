@@ -1,14 +1,6 @@
-/** `skein list`: the runs of a store, the newest first (L-09). */
-import Table from 'cli-table3';
-
-import { listRuns, type RunSummary } from '../../head/run-index.ts';
+/** What a person types for `skein list`; what it does is in `actions/list.ts`. */
 import type { Command } from '../command.ts';
-import type { CliContext } from '../context.ts';
-import { OK } from '../exit-code.ts';
-import type { Flags } from '../flags.ts';
-import { durationText } from '../progress-text.ts';
 import * as shared from '../shared-flags.ts';
-import { FRAMELESS } from '../table.ts';
 
 export const list: Command = {
   name: 'list',
@@ -16,49 +8,8 @@ export const list: Command = {
   positionals: [],
   flags: { store: shared.STORE, json: { describe: 'one JSON object on stdout instead of a table' } },
   examples: [
-    ['$0 list', 'Those of ./skein-data/store'],
-    ['$0 list --json | jq -r \'.runs[] | select(.state=="stopped").run_id\'', 'Those to resume'],
+    ['skein list', 'those of ./skein-data/store'],
+    ['skein list --json | jq -r \'.runs[] | select(.state=="stopped").run_id\'', 'those to resume'],
   ],
-  run,
+  run: async (flags, context) => (await import('../actions/list.ts')).list(flags, context),
 };
-
-async function run(flags: Flags, context: CliContext): Promise<number> {
-  const { out, err, stop } = context;
-  await using store = await shared.storeOf(flags, context);
-  const { runs, unreadable } = await listRuns(store, { signal: stop.drain });
-  if (flags.has('json')) {
-    out.line(JSON.stringify({ store: store.url, runs: runs.map(asJson), unreadable }));
-    return OK;
-  }
-  if (runs.length === 0) out.line(`no runs in ${store.url}`);
-  else out.line(tableOf(runs, Date.now()));
-  for (const runId of unreadable) err.line(`skein: run ${runId}: its manifest is missing or cannot be read`);
-  return OK;
-}
-
-function tableOf(runs: readonly RunSummary[], nowMs: number): string {
-  const table = new Table({
-    head: ['run', 'framework/query mode/mode', 'state', 'done', 'errors', 'made'],
-    ...FRAMELESS,
-  });
-  for (const { runId, framework, queryMode, mode, state, done, total, errors, createdAtMs } of runs) {
-    const age = createdAtMs > 0 ? `${durationText((nowMs - createdAtMs) / 1000)} ago` : '-';
-    table.push([runId, `${framework}/${queryMode}/${mode}`, state, `${done}/${total}`, errors ?? '-', age]);
-  }
-  return table.toString();
-}
-
-function asJson(run: RunSummary): Record<string, unknown> {
-  return {
-    run_id: run.runId,
-    framework: run.framework,
-    query_mode: run.queryMode,
-    mode: run.mode,
-    state: run.state,
-    done: run.done,
-    total: run.total,
-    errors: run.errors ?? null,
-    created_at_ms: run.createdAtMs,
-    last_heartbeat_ms: run.lastHeartbeatMs ?? null,
-  };
-}

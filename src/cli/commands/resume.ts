@@ -1,23 +1,6 @@
-/**
- * `skein resume RUN`: every id without a row is started as the same attempt, those that were in flight when the run was
- * killed too; then the results are fetched as by `submit`. All settings are the manifest's.
- */
-import { openDataset } from '../../dataset/dataset.ts';
-import { readManifest } from '../../head/manifest.ts';
-import { readCounts } from '../../head/run-index.ts';
-import { parseRunId } from '../../kernel/ids.ts';
-import { refuseAddress } from '../address.ts';
+/** What a person types for `skein resume`; what it does is in `actions/resume.ts`. */
 import type { Command } from '../command.ts';
-import type { CliContext } from '../context.ts';
-import type { Flags } from '../flags.ts';
-import { checkFolders } from '../folders.ts';
-import { plural } from '../progress-text.ts';
-import { openView } from '../progress-view.ts';
-import { freshReferences } from '../reference-check.ts';
-import { buildMissingCaches, comboOf, databasesOf, defaultLogFile, runToEnd } from '../run-to-end.ts';
-import { printSummary } from '../run-summary.ts';
 import * as shared from '../shared-flags.ts';
-import { actorsOf, graceOf } from '../submission.ts';
 
 export const resume: Command = {
   name: 'resume',
@@ -34,47 +17,8 @@ export const resume: Command = {
     json: shared.JSON_FLAG,
   },
   examples: [
-    ['$0 resume 20261124t1012-encode-slayer-90e564', 'Run what has no row yet, then fetch'],
-    ['$0 resume try-1 --store file:///data/store --actors 4', 'From another store, with more threads'],
+    ['skein resume 20261124t1012-encode-slayer-90e564', 'run what has no row yet, then fetch'],
+    ['skein resume try-1 --store file:///data/store --actors 4', 'from another store, with more threads'],
   ],
-  run,
+  run: async (flags, context) => (await import('../actions/resume.ts')).resume(flags, context),
 };
-
-async function run(flags: Flags, context: CliContext): Promise<number> {
-  const startedMs = performance.now();
-  const runId = parseRunId('RUN', flags.need('run', 'skein resume RUN'));
-  const [typedActors, typedGrace] = [actorsOf(flags), graceOf(flags)];
-  const outDir = shared.folderOf(flags, 'out');
-  const logFile = shared.absoluteFile(flags, 'log-file') ?? defaultLogFile(outDir, runId);
-  await refuseAddress(flags, context);
-
-  await using store = await shared.storeOf(flags, context);
-  const manifest = await readManifest(store, runId);
-  const dataset = await openDataset(manifest.dataset_dir, `run ${runId}: dataset_dir`);
-  const databases = databasesOf(manifest);
-  for (const database of databases) await dataset.checkDatabase(database);
-  await checkFolders([{ field: '--out', path: outDir }], dataset.dir);
-  await store.checkWritable();
-  const reused = await freshReferences(manifest, dataset.dir, databases);
-  const actors = typedActors ?? manifest.render_inputs.actors_per_worker;
-
-  using view = openView(context.err, flags.has('quiet'));
-  const combo = comboOf(manifest);
-  await buildMissingCaches({ combo, dataset, databases, cacheRoot: manifest.cache_root, actors }, context, view);
-  const { missing, expected } = await readCounts(store, manifest);
-  view.note(
-    missing === 0
-      ? `run ${runId}: all ${plural(expected, 'id')} have a row`
-      : `run ${runId}: ${missing} of ${plural(expected, 'id')} have no row; they are started again as the same attempt`,
-  );
-  const graceMs = typedGrace ?? manifest.grace_ms;
-  const summary = await runToEnd(
-    { store, manifest, actors, graceMs, outDir, logFile, reused, storeHint: shared.storeHint(flags), startedMs },
-    context,
-    view,
-  );
-  view[Symbol.dispose]();
-  if (flags.has('json')) context.out.line(JSON.stringify(summary));
-  else printSummary(summary, context.out, flags.has('quiet'));
-  return summary.exit_code;
-}
