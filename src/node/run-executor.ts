@@ -6,9 +6,10 @@
  * `actors` tasks run at once. X3 an actor that ended is never called again; its successor starts when the next task
  * comes (W-05). X4 a task is reported only after its row is stored; helpers follow and never change the verdict.
  */
-import { mkdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, rm, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
 
 import type { Dataset } from '../dataset/dataset.ts';
 import { ActorDiedError, RayTaskError } from '../driver/errors.ts';
@@ -62,6 +63,7 @@ export class RunExecutor {
   readonly #workers: Promise<void>[];
   readonly #shipping = new Set<Promise<void>>();
   readonly #live = new Set<HostedTaskActor>();
+  #logFolder: Promise<unknown> | undefined;
   #workersLeft: number;
   #stop: 'running' | 'draining' | 'killing' = 'running';
 
@@ -192,7 +194,7 @@ export class RunExecutor {
     const unique = `${instanceId}-${randomBytes(4).toString('hex')}`;
     const scratchDir = join(workDir, 'bird_interact_slayer_otf', unique);
     const logPath = join(workDir, 'logs', `${unique}.log`);
-    await mkdir(join(workDir, 'logs'), { recursive: true });
+    await (this.#logFolder ??= mkdir(join(workDir, 'logs'), { recursive: true }));
     return {
       task,
       attempt,
@@ -279,7 +281,9 @@ export class RunExecutor {
   }
 
   async #cleanUp({ scratchDir, logPath }: TaskAssignment): Promise<void> {
-    await Promise.all([rm(scratchDir, { recursive: true, force: true }), rm(logPath, { force: true })]);
+    // Most tasks leave no folder: one look is cheaper than a recursive removal of nothing.
+    if (existsSync(scratchDir)) await rm(scratchDir, { recursive: true, force: true });
+    await unlink(logPath).catch(() => {});
   }
 
   /** Waits until at most `most` tasks are being shipped. */
