@@ -59,8 +59,19 @@ export class Flags {
   }
 }
 
-/** The flags of `command` in what yargs made of the command line. @throws SkeinError INVALID_INPUT */
-export function flagsOf(command: Command, argv: Readonly<Record<string, unknown>>): Flags {
+/**
+ * The flags of `command` in what yargs made of the command line.
+ * @param typed the arguments as they were typed: yargs reads any value of a switch as true or false
+ * @throws SkeinError INVALID_INPUT
+ */
+export function flagsOf(command: Command, argv: Readonly<Record<string, unknown>>, typed: readonly string[]): Flags {
+  for (const argument of typed) {
+    const [, name = '', value = ''] = /^--([^=]+)=(.*)$/s.exec(argument) ?? [];
+    const isSwitch = command.flags[name] !== undefined && command.flags[name].value === undefined;
+    if (isSwitch && value !== 'true' && value !== 'false') {
+      throw invalid(`--${name}`, value, 'is not expected: it takes no value');
+    }
+  }
   const values = new Map<string, string>();
   const switches = new Set<string>();
   const known = new Set([...Object.keys(command.flags), 'help', 'version']);
@@ -72,8 +83,7 @@ export function flagsOf(command: Command, argv: Readonly<Record<string, unknown>
     if (Array.isArray(value)) throw refused(`--${key}`, 'is given more than once');
     if (spec === undefined) continue;
     if (spec.value === undefined) {
-      if (typeof value !== 'boolean') throw invalid(`--${key}`, textOf(value), 'is not expected: it takes no value');
-      if (value) switches.add(key);
+      if (value === true) switches.add(key);
     } else {
       if (typeof value !== 'string' || value === '') throw refused(`--${key}`, `needs a value: --${key} ${spec.value}`);
       values.set(key, value);
@@ -93,8 +103,6 @@ function takePositionals(command: Command, argv: Readonly<Record<string, unknown
   if (extra === undefined) return;
   throw new SkeinError('INVALID_INPUT', `${JSON.stringify(extra)} is one argument too many for skein ${command.name}`);
 }
-
-const textOf = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));
 
 function unknownFlag(command: Command, key: string, known: ReadonlySet<string>): SkeinError {
   const typed = key.length === 1 ? `-${key}` : `--${key}`;

@@ -106,7 +106,8 @@ type Parsed = { readonly kind: 'flags'; readonly flags: Flags } | { readonly kin
 
 async function parse(command: Command, args: readonly string[], { out }: CliContext): Promise<Parsed> {
   const slots = command.positionals.map(({ name, isOptional }) => (isOptional ? `[${name}]` : `<${name}>`));
-  const parser = base(out.stream.columns)
+  const needed = command.positionals.filter(({ isOptional }) => !isOptional).map(({ name }) => name.toUpperCase());
+  const parser = base(out.stream.columns, `${needed[0]} is missing: skein ${command.name} ${needed.join(' ')}`)
     .scriptName('skein')
     .command({
       command: [command.name, ...slots].join(' '),
@@ -128,10 +129,10 @@ async function parse(command: Command, args: readonly string[], { out }: CliCont
   let help = '';
   const argv = await parser.parseAsync([...args], {}, (_error, _argv, output) => void (help = output));
   if (help !== '') return { kind: 'help', text: help };
-  return { kind: 'flags', flags: flagsOf(command, argv) };
+  return { kind: 'flags', flags: flagsOf(command, argv, args) };
 }
 
-function base(columns = 100) {
+function base(columns = 100, missing = 'an argument is missing') {
   return yargs()
     .locale('en')
     .parserConfiguration(PARSER)
@@ -142,7 +143,7 @@ function base(columns = 100) {
     .showHelpOnFail(false)
     .wrap(Math.max(60, Math.min(columns, 120)))
     .fail((message, error) => {
-      // Returning would let the parse go on. What yargs itself finds is a positional that is missing.
-      throw error ?? new SkeinError('INVALID_INPUT', message.split('\n', 1)[0] ?? 'bad usage');
+      // Returning would let the parse go on. All that yargs itself finds wrong is a positional that is missing.
+      throw error ?? new SkeinError('INVALID_INPUT', message.startsWith('Not enough') ? missing : message);
     });
 }

@@ -9,11 +9,11 @@ export interface ProgressStart {
 
 const doneOf = ({ rowsOk, rowsError }: RunProgress): number => rowsOk + rowsError;
 
-/** `42 of 137 done, 2 running, 1 error, 3.1/s, 31 s left`. */
+/** `42 of 137 done, 2 in flight, 1 error, 3.1/s, 31 s left`. */
 export function progressLine(progress: RunProgress, start: ProgressStart, nowMs: number): string {
   const { total, rowsError, inFlight, helperFailures } = progress;
   const done = doneOf(progress);
-  const parts = [`${done} of ${total} done`, `${inFlight.length} running`, plural(rowsError, 'error')];
+  const parts = [`${done} of ${total} done`, `${inFlight.length} in flight`, plural(rowsError, 'error')];
   const elapsedS = (nowMs - start.atMs) / 1000;
   const rate = elapsedS > 0 ? (done - start.done) / elapsedS : 0;
   if (rate > 0) parts.push(rateText(rate));

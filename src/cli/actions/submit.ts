@@ -22,6 +22,7 @@ import { refuseAddress } from '../address.ts';
 import type { CliContext } from '../context.ts';
 import type { Flags } from '../flags.ts';
 import { checkFolders } from '../folders.ts';
+import { plural } from '../progress-text.ts';
 import { openView } from '../progress-view.ts';
 import { freshReferences } from '../reference-check.ts';
 import { buildMissingCaches, comboOf, databasesOf, defaultLogFile, runToEnd } from '../run-to-end.ts';
@@ -70,7 +71,9 @@ export async function submit(flags: Flags, context: CliContext): Promise<number>
   failPoint('submit.before-manifest');
   const made = await makeRun(store, manifest);
   failPoint('submit.after-manifest');
-  view.note(`run ${made.run_id}: ${made.instance_ids.length} tasks of ${databasesOf(made).length} databases`);
+  view.note(
+    `run ${made.run_id}: ${plural(made.instance_ids.length, 'task')} of ${plural(databasesOf(made).length, 'database')}`,
+  );
 
   const logFile = typedLogFile ?? defaultLogFile(roots.outDir, made.run_id);
   const summary = await runToEnd(

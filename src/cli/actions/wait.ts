@@ -57,8 +57,8 @@ export async function wait(flags: Flags, context: CliContext): Promise<number> {
 }
 
 function progressText({ rows, total, status }: RunProgress): string {
-  const running = status?.terminal_state ? 0 : (status?.in_flight.length ?? 0);
-  return `${rows} of ${total} done, ${running} running, ${plural(status?.rows_error ?? 0, 'error')}`;
+  const inFlight = status?.terminal_state ? 0 : (status?.in_flight.length ?? 0);
+  return `${rows} of ${total} done, ${inFlight} in flight, ${plural(status?.rows_error ?? 0, 'error')}`;
 }
 
 function codeOf({ kind }: WaitResult, whenDone: number): number {
