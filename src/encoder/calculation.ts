@@ -1,0 +1,67 @@
+/** Reads an item whose definition is a formula: `NAME = formula = formula, where …`. */
+import type { KbRow } from '../dataset/task.ts';
+import type { SetupResult } from '../reference/model.ts';
+import type { Expr } from './ast.ts';
+import { draftOutcome } from './draft.ts';
+import { hostOf } from './hosting.ts';
+import { Lookup } from './lookup.ts';
+import { deferred, openTerms, type Outcome } from './outcome.ts';
+import { ParseFailure } from './parser.ts';
+import { Resolver } from './resolve.ts';
+import { findStatement, type Statement } from './statement.ts';
+import { capComponents, readCap, unreadChange } from './tail.ts';
+import { agreeEverywhere } from './validation.ts';
+import type { Workbench } from './workbench.ts';
+
+interface Attempt {
+  readonly expr: Expr;
+  readonly lookup: Lookup;
+}
+
+export function encodeFormula(row: KbRow, results: ReadonlyMap<number, SetupResult>, bench: Workbench): Outcome {
+  let statement: Statement;
+  try {
+    statement = findStatement(row.knowledge, row.definition);
+  } catch (error) {
+    if (!(error instanceof ParseFailure)) throw error;
+    return deferred(`the definition is no formula that can be read: ${error.message}`);
+  }
+  const { cap, rest } = readCap(statement.prose);
+  const attempts: Attempt[] = [];
+  for (const member of statement.members) {
+    const capped = cap === undefined ? member : capComponents(member, cap);
+    if (capped === undefined)
+      return deferred(`what the cap of ${cap} applies to is not clear: the formula is no weighted sum`);
+    const lookup = new Lookup({
+      row,
+      results,
+      prose: rest,
+      locals: statement.locals,
+      index: bench.index,
+      knowledge: bench.knowledge,
+    });
+    attempts.push({ expr: new Resolver(lookup).number(capped), lookup });
+  }
+  const good = attempts.filter(({ lookup }) => lookup.issues.length === 0);
+  const [chosen] = good;
+  if (chosen === undefined) {
+    const closest = attempts.reduce((a, b) => (b.lookup.issues.length < a.lookup.issues.length ? b : a));
+    return openTerms(closest.lookup.issues, [...closest.lookup.readings.values()]);
+  }
+  const { expr, lookup } = chosen;
+  const readings = [...lookup.readings.values()];
+  const change = unreadChange(rest, lookup.understood);
+  if (change !== undefined)
+    return deferred(`the remark "…${change}…" may change the calculation and is not understood`, [], readings);
+  for (const other of good.slice(1)) {
+    const host = hostOf({ kind: 'arithmetic', op: '-', left: expr, right: other.expr }, bench);
+    if (host.kind !== 'column' || !agreeEverywhere(bench.database, expr, other.expr, host.host, bench)) {
+      return deferred(
+        'the sides of its equation have different values in the data',
+        ['Which side of the equation counts?'],
+        readings,
+      );
+    }
+  }
+  return draftOutcome(expr, 'number', lookup, bench);
+}

@@ -1,0 +1,254 @@
+/**
+ * What a name in a definition stands for. In this order: a symbol that the definition itself defines, an item that it
+ * depends on, a column, a value list of a column. Only what is unique counts; everything else is an issue that names the
+ * term and what it could have meant.
+ */
+import type { KbRow } from '../dataset/task.ts';
+import type { SetupResult } from '../reference/model.ts';
+import type { Expr } from './ast.ts';
+import type { Derived, KnowledgeIndex, KnownMap } from './knowledge-index.ts';
+import type { ColumnInfo, SchemaIndex } from './schema-index.ts';
+import { fitMap, mapExpr, parseValueMap, type ValueMap } from './value-map.ts';
+import { bare, plain, wordsOf } from './words.ts';
+
+/** Why a term could not be resolved. */
+export interface Issue {
+  readonly term: string;
+  readonly reason: string;
+  readonly candidates: readonly string[];
+}
+
+export interface LookupContext {
+  readonly row: KbRow;
+  readonly index: SchemaIndex;
+  readonly knowledge: KnowledgeIndex;
+  readonly results: ReadonlyMap<number, SetupResult>;
+  readonly locals: ReadonlyMap<string, Expr>;
+  /** The prose after the formula; value lists and tables are named there. */
+  readonly prose: string;
+}
+
+/** How a name was read, for the session file. */
+export interface Reading {
+  readonly term: string;
+  readonly as: string;
+}
+
+export type Found =
+  | { readonly kind: 'local'; readonly expr: Expr }
+  | { readonly kind: 'derived'; readonly derived: Derived }
+  | { readonly kind: 'column'; readonly column: ColumnInfo }
+  | { readonly kind: 'mapped'; readonly column: ColumnInfo; readonly expr: Expr };
+
+const SYMBOL_TAIL = /[_ ]?(?:numeric|factor|score|scores|values?|weights?|multiplier|points?|rating ?value)$/i;
+
+export class Lookup {
+  readonly issues: Issue[] = [];
+  readonly readings = new Map<string, Reading>();
+  /** KB items whose knowledge went into the expression. */
+  readonly usedItems = new Set<number>();
+  /** Pieces of the prose that were understood. */
+  readonly understood: string[] = [];
+  readonly #context: LookupContext;
+
+  constructor(context: LookupContext) {
+    this.#context = context;
+  }
+
+  get index(): SchemaIndex {
+    return this.#context.index;
+  }
+
+  get derived(): ReadonlyMap<number, Derived> {
+    return this.#context.knowledge.derived;
+  }
+
+  issue(term: string, reason: string, candidates: readonly string[] = []): undefined {
+    if (!this.issues.some((known) => known.term === term)) this.issues.push({ term, reason, candidates });
+    return undefined;
+  }
+
+  /** What `written` stands for; undefined after an issue. `asNumber`: a text column needs a value list. */
+  find(written: string, { asNumber, within }: { asNumber: boolean; within?: string | undefined }): Found | undefined {
+    const { knowledge, results, locals, row } = this.#context;
+    const name = bare(written);
+    const local = locals.get(plain(name));
+    if (local !== undefined) return this.#read(written, 'defined in the definition', { kind: 'local', expr: local });
+    const dependency = knowledge.dependency(name, results) ?? knowledge.dependency(written, results);
+    if (dependency !== undefined && dependency.row.id !== row.id) {
+      const derived = knowledge.derived.get(dependency.row.id);
+      if (derived !== undefined) {
+        for (const id of derived.kbIds) this.usedItems.add(id);
+        return this.#read(written, `KB ${dependency.row.id}`, { kind: 'derived', derived });
+      }
+      if (dependency.row.type !== 'value_illustration') {
+        return this.issue(written, `it is KB ${dependency.row.id} (${dependency.row.knowledge}), which is not encoded`);
+      }
+    }
+    const listed = asNumber ? this.#ownList(name, within) : undefined;
+    if (listed !== undefined) return listed;
+    const column = this.#column(name, within);
+    if (column !== undefined && column !== 'ambiguous') {
+      if (asNumber && column.type === 'TEXT') return this.#listFor(name, column) ?? { kind: 'column', column };
+      return this.#read(written, where(column), { kind: 'column', column });
+    }
+    if (column === 'ambiguous') return undefined;
+    if (asNumber) {
+      const mapped = this.#knownList(name, within);
+      if (mapped !== undefined) return mapped;
+    }
+    const stranger = knowledge.stranger(name, row.id);
+    if (stranger !== undefined) {
+      return this.issue(
+        written,
+        `it is KB ${stranger.id} (${stranger.knowledge}), which is not among the item's dependencies`,
+      );
+    }
+    return this.issue(written, 'no column, JSON leaf or knowledge item has this name', this.#near(name));
+  }
+
+  #read<T extends Found>(term: string, as: string, found: T): T {
+    this.readings.set(term, { term, as });
+    return found;
+  }
+
+  #column(name: string, within?: string): ColumnInfo | 'ambiguous' | undefined {
+    const match = this.index.match(name, within) ?? (within === undefined ? undefined : this.index.match(name));
+    const columns = (match?.columns ?? []).filter(({ isJson }) => !isJson);
+    if (columns.length <= 1) return columns[0];
+    const said = plain(this.#context.prose);
+    const named = columns.filter(({ ref }) => said.includes(plain(ref.model)));
+    if (named.length === 1) return named[0];
+    this.issue(name, 'several columns have this name', columns.map(where));
+    return 'ambiguous';
+  }
+
+  /** A value list that the definition itself gives for a symbol of its formula. */
+  #ownList(name: string, within?: string): Found | undefined {
+    const segment = this.#segment(name);
+    const map = segment === undefined ? undefined : parseValueMap(segment);
+    if (map === undefined) return undefined;
+    const column = this.#listColumn(name, map, segment!, within);
+    if (column === undefined) return undefined;
+    this.understood.push(segment!);
+    return this.#mapped(name, column, map);
+  }
+
+  /** The prose from where `name` is said to where the next symbol with a list is. */
+  #segment(name: string): string | undefined {
+    const { prose } = this.#context;
+    const last = name.split('.').at(-1)!;
+    const spelled = [name, last, last.replace(SYMBOL_TAIL, '')].find(
+      (form) => form.length > 1 && mention(prose, form) >= 0,
+    );
+    if (spelled === undefined) return undefined;
+    const rest = prose.slice(mention(prose, spelled));
+    const [head, ...later] = rest.split(
+      /(?:,|;|\.|\s)\s*(?:and )?(?=[A-Za-z]\w*_(?:numeric|factor|score|weight|value)\b)/,
+    );
+    const segment = parseValueMap(head!) === undefined && /^\S+ and \S+/.test(rest) ? rest : head!;
+    return [segment, ...later].length > 0 ? segment : undefined;
+  }
+
+  #listColumn(name: string, map: ValueMap, prose: string, within?: string): ColumnInfo | undefined {
+    const fits = (column: ColumnInfo): boolean => this.#fit(column, map) * 2 >= map.pairs.length;
+    const fitsAll = (column: ColumnInfo): boolean => this.#fit(column, map) === map.pairs.length;
+    const stem = name.replace(/^Delta[_ ]?/, '').replace(SYMBOL_TAIL, '');
+    for (const form of new Set([name, stem])) {
+      const exact = (this.index.match(form, within)?.columns ?? []).filter(({ isJson }) => !isJson);
+      if (exact.length === 1 && fits(exact[0]!)) return exact[0];
+    }
+    const candidates = this.index.columns.filter(
+      (column) =>
+        column.type === 'TEXT' &&
+        !column.isJson &&
+        (within === undefined || column.ref.model === within) &&
+        fitsAll(column),
+    );
+    const said = wordsOf(prose).join('');
+    const named = candidates.filter(({ path }) => path.at(-1)!.length > 5 && said.includes(path.at(-1)!));
+    if (named.length === 1) return named[0];
+    const words = wordsOf(stem).map((word) => word.replaceAll(/[^a-z0-9]/g, ''));
+    const pattern = words.length === 0 ? undefined : new RegExp(`^${words.join('[a-z0-9]*')}[a-z0-9]*$`);
+    const begun = stem.length < 4 || !pattern ? [] : candidates.filter(({ path }) => pattern.test(path.at(-1)!));
+    if (begun.length === 1) return begun[0];
+    const short = candidates.filter(({ path }) =>
+      this.index.match(stem)?.columns.some((column) => column.path === path),
+    );
+    if (short.length === 1) return short[0];
+    if (candidates.length === 1) return candidates[0];
+    return this.issue(name, 'it is not said to which column its value list belongs', candidates.map(where));
+  }
+
+  /** A text column in a formula: its value list, if another item gives one. */
+  #listFor(name: string, column: ColumnInfo): Found | undefined {
+    const known = this.#context.knowledge.maps.filter((map) => this.#isAbout(map, column));
+    if (known.length !== 1) return undefined;
+    this.usedItems.add(known[0]!.kbId);
+    return this.#mapped(name, column, known[0]!.map);
+  }
+
+  /** A symbol such as `statusWeight` or `VendSecRate value` whose list another item gives. */
+  #knownList(name: string, within?: string): Found | undefined {
+    const { knowledge } = this.#context;
+    const stem = name.replace(SYMBOL_TAIL, '');
+    const about = knowledge.maps.filter(({ subject }) => plain(subject) === plain(name));
+    if (about.length === 1) {
+      const column = this.#listColumn(name, about[0]!.map, '', within);
+      if (column === undefined) return undefined;
+      this.usedItems.add(about[0]!.kbId);
+      return this.#mapped(name, column, about[0]!.map);
+    }
+    if (stem === name || stem.length < 3) return undefined;
+    const words = wordsOf(stem);
+    const pattern = new RegExp(`^${words.join('[a-z0-9]*')}[a-z0-9]*$`);
+    const named = (this.index.match(stem, within)?.columns ?? []).filter(({ isJson }) => !isJson);
+    const columns = named.length > 0 ? named : this.index.columns.filter(({ path }) => pattern.test(path.at(-1)!));
+    const pairs = columns.flatMap((column) =>
+      knowledge.maps.filter((map) => this.#isAbout(map, column)).map((map) => ({ column, map })),
+    );
+    if (pairs.length !== 1) return undefined;
+    const [{ column, map }] = pairs as [(typeof pairs)[number]];
+    if (this.#fit(column, map.map) === 0) return undefined;
+    this.usedItems.add(map.kbId);
+    return this.#mapped(name, column, map.map);
+  }
+
+  #isAbout({ subject }: KnownMap, { path }: ColumnInfo): boolean {
+    const segments = subject
+      .replace(/\s*:.*$/, '')
+      .split('.')
+      .map(plain);
+    return segments.every((segment, at) => path[path.length - segments.length + at] === segment);
+  }
+
+  #fit(column: ColumnInfo, map: ValueMap): number {
+    const values = column.type === 'TEXT' ? this.index.values(column.ref) : undefined;
+    return values === undefined ? 0 : fitMap(map, values).found;
+  }
+
+  #mapped(name: string, column: ColumnInfo, map: ValueMap): Found {
+    const expr = mapExpr({ kind: 'column', ref: column.ref }, map, fitMap(map, this.index.values(column.ref) ?? []));
+    return this.#read(name, `numbers for the values of ${where(column)}`, { kind: 'mapped', column, expr });
+  }
+
+  #near(name: string): string[] {
+    const words = wordsOf(name).filter((word) => word.length > 3);
+    const scored = this.index.columns
+      .map((column) => ({
+        column,
+        hits: words.filter((word) => plain(column.path.at(-1)! + column.meaning).includes(word)).length,
+      }))
+      .filter(({ hits }) => hits > 0)
+      .sort((a, b) => b.hits - a.hits);
+    return scored.slice(0, 3).map(({ column }) => where(column));
+  }
+}
+
+/** Where a name is said in a prose, as a whole word; -1 if it is not. */
+function mention(prose: string, name: string): number {
+  const escaped = name.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`);
+  return prose.search(new RegExp(String.raw`(?<![\w.])${escaped}(?!\w)`));
+}
+
+export const where = ({ ref }: ColumnInfo): string => `${ref.model}.${ref.column}`;

@@ -1,0 +1,97 @@
+/**
+ * Executes what an item would leave, on the database, before it counts: it must run, have a value on some row, and on
+ * sampled rows agree with the same expression calculated in JavaScript.
+ */
+import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
+
+import { writeSql } from './sql-writer.ts';
+import { evaluate, type Value } from './evaluate.ts';
+import { Expansion, type ExpansionContext } from './expansion.ts';
+import { walk, type ColumnRef, type Expr } from './ast.ts';
+import { physicalSql, quoted } from './schema-index.ts';
+
+const SAMPLE = 60;
+const TOLERANCE = 1e-9;
+
+export type Verdict =
+  | {
+      readonly kind: 'good';
+      readonly rows: number;
+      readonly nonNull: number;
+      readonly sampled: number;
+      readonly sql: string;
+    }
+  | { readonly kind: 'bad'; readonly reason: string; readonly sql: string };
+
+/** A column of `host`, value by value. */
+export function validateColumn(database: DatabaseSync, expr: Expr, host: string, context: ExpansionContext): Verdict {
+  const expansion = new Expansion(expr, host, context);
+  const { sql, from } = expansion;
+  const shown = `SELECT ${sql} ${from}`;
+  const { n, k } = database.prepare(`SELECT COUNT(*) AS n, COUNT(${sql}) AS k ${from}`).get() as {
+    n: number;
+    k: number;
+  };
+  if (k === 0) return { kind: 'bad', reason: `it is NULL on each of ${n} rows`, sql: shown };
+  const aggregates = [...walk(expansion.expr)].filter((node) => node.kind === 'aggregate');
+  const parts = [...expansion.columns.values(), ...aggregates.map((aggregate) => expansion.aggregateSql(aggregate))];
+  const keys = [...expansion.columns.keys()];
+  const step = Math.max(1, Math.floor(n / SAMPLE));
+  const selected = parts.map((part, at) => `, ${part} AS p${at}`).join('');
+  const rows = database
+    .prepare(`SELECT ${sql} AS v${selected}, date() AS today ${from} WHERE r.rowid % ${step} = 0 LIMIT ${SAMPLE}`)
+    .all();
+  for (const row of rows) {
+    const expected = evaluate(expansion.expr, {
+      today: String(row['today']),
+      column: ({ model, column }) => row[`p${keys.indexOf(`${model}.${column}`)}`] as Value,
+      aggregate: (aggregate) => row[`p${keys.length + aggregates.indexOf(aggregate)}`] as Value,
+    });
+    if (!agree(row['v'] as Value, expected)) {
+      return {
+        kind: 'bad',
+        reason: `SQL says ${String(row['v'])} where the formula gives ${String(expected)}`,
+        sql: shown,
+      };
+    }
+  }
+  return { kind: 'good', rows: n, nonNull: k, sampled: rows.length, sql: shown };
+}
+
+/** A measure over all rows of `host`. */
+export function validateMeasure(database: DatabaseSync, expr: Expr, host: string, context: ExpansionContext): Verdict {
+  const names = {
+    column: (ref: ColumnRef) => physicalSql(context.index.get(ref)!.sql, 'r'),
+    aggregate: (node: Expr & { kind: 'aggregate' }): string => {
+      const arg = node.arg === undefined ? '*' : writeSql(node.arg, names);
+      if (node.set.where === undefined) return `${node.fn.toUpperCase()}(${arg})`;
+      return `SUM(CASE WHEN ${writeSql(node.set.where, names)} THEN ${node.arg === undefined ? '1' : arg} ELSE 0 END)`;
+    },
+  };
+  const sql = `SELECT ${writeSql(expr, names)} AS v FROM ${quoted(context.index.model(host)!.sql_table!)} AS r`;
+  const value = (database.prepare(sql).get() as { v: SQLInputValue }).v;
+  if (value === null) return { kind: 'bad', reason: 'it is NULL over all rows', sql };
+  return { kind: 'good', rows: 1, nonNull: 1, sampled: 1, sql };
+}
+
+/** Whether two expressions have the same values on every row of `host` where both have one. */
+export function agreeEverywhere(
+  database: DatabaseSync,
+  a: Expr,
+  b: Expr,
+  host: string,
+  context: ExpansionContext,
+): boolean {
+  const pair = new Expansion({ kind: 'arithmetic', op: '-', left: a, right: b }, host, context);
+  const scale = new Expansion({ kind: 'call', fn: 'abs', args: [a] }, host, context);
+  const [difference, size] = [pair.sql, scale.sql];
+  const sql = `SELECT 1 ${pair.from} WHERE ABS(${difference}) > 1e-6 * (1 + ${size}) LIMIT 1`;
+  return database.prepare(sql).get() === undefined;
+}
+
+/** Equal up to rounding; SQL's 1 and 0 are true and false. */
+export function agree(sql: Value, calculated: Value): boolean {
+  const value = typeof calculated === 'boolean' ? Number(calculated) : calculated;
+  if (typeof sql !== 'number' || typeof value !== 'number') return sql === value;
+  return Math.abs(sql - value) <= TOLERANCE * Math.max(1, Math.abs(sql), Math.abs(value));
+}
