@@ -2,8 +2,8 @@
  * What a person sees while a command works, on stderr: one live view on a terminal (log-update draws it), plain lines
  * where nobody draws over them, nothing when told to be quiet.
  *
- * Invariants: V1 a view never holds up the work nor keeps the process alive. V2 `close` leaves the terminal as it was,
- * the last state on it, and may be called twice. V3 plain lines come at most every `LINE_EVERY_MS`.
+ * Invariants: V1 a view never holds up the work nor keeps the process alive. V2 disposing leaves the terminal as it was,
+ * with the notes on it, and may be done twice. V3 plain lines come at most every `LINE_EVERY_MS`.
  */
 import { createLogUpdate } from 'log-update';
 
@@ -22,10 +22,13 @@ export interface ProgressView extends Disposable {
 const DRAW_EVERY_MS = 100;
 const LINE_EVERY_MS = 2_000;
 const BAR_WIDTH = 24;
+const MIN_COLUMNS = 40;
 
 export function openView(err: Output, isQuiet: boolean): ProgressView {
   if (isQuiet) return { note() {}, phase() {}, run() {}, [Symbol.dispose]() {} };
-  return err.isTerminal ? new LiveView(err) : new PlainView(err);
+  // A terminal that has no size, or hardly any, cannot be drawn on.
+  const canDraw = err.isTerminal && (err.stream.columns ?? MIN_COLUMNS) >= MIN_COLUMNS;
+  return canDraw ? new LiveView(err) : new PlainView(err);
 }
 
 /** When a run's counting began, by its first progress. */
@@ -40,9 +43,10 @@ class Clock {
 class PlainView implements ProgressView {
   readonly #err: Output;
   readonly #clock = new Clock();
-  #lastMs = 0;
+  #lastMs = Number.NEGATIVE_INFINITY;
   #lastText = '';
-  #pending: string | undefined;
+  /** Runs while a line waits for its time. */
+  #waiting: { text: string; readonly timer: NodeJS.Timeout } | undefined;
 
   constructor(err: Output) {
     this.#err = err;
@@ -68,17 +72,21 @@ class PlainView implements ProgressView {
   }
 
   #offer(text: string): void {
-    if (text === this.#lastText) return;
-    this.#pending = text;
-    if (performance.now() - this.#lastMs >= LINE_EVERY_MS) this.#flush();
+    if (this.#waiting) return void (this.#waiting.text = text);
+    const waitMs = Math.max(0, this.#lastMs + LINE_EVERY_MS - performance.now());
+    this.#waiting = { text, timer: setTimeout(() => this.#flush(), waitMs).unref() };
+    if (waitMs === 0) this.#flush();
   }
 
   #flush(): void {
-    if (this.#pending === undefined) return;
-    this.#err.line(this.#pending);
-    this.#lastText = this.#pending;
+    if (!this.#waiting) return;
+    const { text, timer } = this.#waiting;
+    clearTimeout(timer);
+    this.#waiting = undefined;
+    if (text === this.#lastText) return;
+    this.#err.line(text);
+    this.#lastText = text;
     this.#lastMs = performance.now();
-    this.#pending = undefined;
   }
 }
 
@@ -116,7 +124,7 @@ class LiveView implements ProgressView {
     if (this.#isClosed) return;
     this.#isClosed = true;
     clearInterval(this.#timer);
-    this.#show();
+    this.#draw.clear();
     this.#draw.done();
   }
 

@@ -24,11 +24,11 @@ export interface CliEnd {
   readonly stderr: string;
 }
 
-export interface RunningCli {
+export interface RunningCli extends Disposable {
   readonly child: ChildProcess;
   readonly end: Promise<CliEnd>;
   /** What it has written to stderr so far. */
-  stderr(): string;
+  readonly stderr: () => string;
 }
 
 export function startCli(args: readonly string[], { cwd, env = {}, node = process.execPath }: CliOptions): RunningCli {
@@ -46,11 +46,13 @@ export function startCli(args: readonly string[], { cwd, env = {}, node = proces
     child.on('error', reject);
     child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr }));
   });
-  return { child, end, stderr: () => stderr };
+  // A test that fails half-way leaves nothing running.
+  return { child, end, stderr: () => stderr, [Symbol.dispose]: () => void child.kill('SIGKILL') };
 }
 
-export function runCli(args: readonly string[], options: CliOptions): Promise<CliEnd> {
-  return startCli(args, options).end;
+export async function runCli(args: readonly string[], options: CliOptions): Promise<CliEnd> {
+  using running = startCli(args, options);
+  return await running.end;
 }
 
 /** A copy of the example dataset at `dir`, to be broken. */

@@ -1,0 +1,249 @@
+/** The commands as a person types them, on the data that the repository ships: what they print, leave and end with. */
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+
+import { describe, expect, it } from 'vitest';
+
+import { copyExample, countingSql, EXAMPLE, runCli, setGoldSql, startCli, type CliEnd } from '../helpers/cli.ts';
+import { temporaryFolder } from '../helpers/temporary-folder.ts';
+import { waitUntil } from '../helpers/wait-until.ts';
+
+const ORACLE = ['submit', '--dataset', EXAMPLE, '--mode', 'oracle'];
+const ALL = [...ORACLE, '--all'];
+const FEW = [...ORACLE, '--instance-ids', 'beehives_1,ferries_1'];
+
+/** The one object on stdout. */
+function jsonOf({ stdout }: CliEnd): Record<string, unknown> {
+  expect(stdout.trimEnd()).not.toContain('\n');
+  return JSON.parse(stdout) as Record<string, unknown>;
+}
+
+const isThere = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );
+
+describe('submit', () => {
+  it('runs the gold SQL of every task and puts the results in ./skein-data, all by default', async () => {
+    const cwd = await temporaryFolder();
+    const end = await runCli([...ALL, '--json'], { cwd });
+    expect(end.code).toBe(0);
+    const data = join(cwd, 'skein-data');
+    const summary = jsonOf(end);
+    expect(summary).toMatchObject({
+      counts: { expected: 22, done: 22, ok: 22, errors: 0, missing: 0 },
+      score: { phase1: 22 },
+      databases: [{ database: 'beehives', tasks: 8, done: 8, errors: 0 }, {}, {}],
+      paths: {
+        store: join(data, 'store'),
+        out: join(data, 'out'),
+        results_db: join(data, 'out', 'results.db'),
+        eval: join(data, 'out', 'eval.json'),
+        merge_report: join(data, 'out', 'merge_report.json'),
+      },
+      exit_reason: 'done',
+      exit_code: 0,
+    });
+    const runId = summary['run_id'] as string;
+    expect(runId).toMatch(/^\d{8}t\d{4}-oracle-raw-[0-9a-f]{6}$/);
+    expect(await isThere(join(data, 'out', runId, 'manifest.json'))).toBe(true);
+    using results = new DatabaseSync(join(data, 'out', 'results.db'), { readOnly: true });
+    expect(results.prepare('SELECT count(*) AS n FROM task_results WHERE phase1_passed = 1').get()).toEqual({ n: 22 });
+    // Progress is on stderr, as lines: nobody draws over a pipe.
+    expect(end.stderr).toContain('22 of 22 done');
+    expect(end.stderr).not.toContain('\u001B');
+  });
+
+  it('prints a table of databases, a score line and the paths, and with --quiet the paths alone', async () => {
+    const cwd = await temporaryFolder();
+    const loud = await runCli(FEW, { cwd });
+    expect(loud.code).toBe(0);
+    expect(loud.stdout).toMatch(/^database +tasks +done +errors\nbeehives +1 +1 +0\nferries +1 +1 +0\n/);
+    expect(loud.stdout).toContain('score: 2 of 2 passed (100.0 %)');
+    expect(loud.stdout).toMatch(new RegExp(`^results +${join(cwd, 'skein-data', 'out', 'results.db')}$`, 'm'));
+    const quiet = await runCli([...FEW, '--quiet'], { cwd });
+    expect(quiet.stderr).toBe('');
+    expect(quiet.stdout).toMatch(/^results +\//);
+    expect(quiet.stdout).not.toContain('beehives');
+  });
+
+  it('builds caches and references, and the next run reuses every one', async () => {
+    const cwd = await temporaryFolder();
+    const args = ['submit', '--dataset', EXAMPLE, '--instance-ids', 'beehives_1,ferries_1', '--json'];
+    const first = jsonOf(await runCli(args, { cwd }));
+    expect(first).toMatchObject({
+      databases: [
+        { database: 'beehives', reused: false },
+        { database: 'ferries', reused: false },
+      ],
+      exit_code: 0,
+    });
+    for (const { database, encoded, deferred } of first['databases'] as Record<string, unknown>[]) {
+      expect((encoded as number) + (deferred as number)).toBeGreaterThan(0);
+      const data = join(cwd, 'skein-data');
+      expect(await isThere(join(data, 'slayer_models_otf', database as string, '_reference_fp.txt'))).toBe(true);
+      expect(await isThere(join(data, 'slayer_otf_cache', database as string, '_cache_fp.txt'))).toBe(true);
+    }
+    const second = await runCli(args, { cwd });
+    expect(jsonOf(second)).toMatchObject({
+      databases: [
+        { database: 'beehives', reused: true },
+        { database: 'ferries', reused: true },
+      ],
+    });
+    expect(second.stderr).not.toContain('built');
+  });
+
+  it('attaches to a run of the same id and manifest, and does nothing twice', async () => {
+    const cwd = await temporaryFolder();
+    const args = [...FEW, '--run-id', 'same', '--json'];
+    await runCli(args, { cwd });
+    const rows = join(cwd, 'skein-data', 'store', 'runs', 'same', 'rows', 'beehives_1');
+    const before = await stat(join(rows, 'attempt-1.json'));
+    const again = await runCli([...args, '--actors', '1'], { cwd });
+    expect(again.code).toBe(0);
+    expect(jsonOf(again)).toMatchObject({ run_id: 'same', counts: { ok: 2 } });
+    expect((await stat(join(rows, 'attempt-1.json'))).mtimeMs).toBe(before.mtimeMs);
+    expect(await readdir(rows)).toEqual(['attempt-1.json']);
+  });
+
+  it('scores the others when a task has SQL that never ends, and exits 1', async () => {
+    const cwd = await temporaryFolder();
+    const dataset = await copyExample(join(cwd, 'data'));
+    const path = join(dataset, 'mini_interact.jsonl');
+    const [first = '', ...others] = (await readFile(path, 'utf8')).trim().split('\n').slice(0, 4);
+    const endless = 'WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c';
+    const task = { ...(JSON.parse(first) as object), sol_sql: [endless] };
+    await writeFile(path, [JSON.stringify(task), ...others, ''].join('\n'));
+    const args = ['submit', '--dataset', dataset, '--all', '--mode', 'oracle', '--sql-timeout-ms', '300', '--json'];
+    const end = await runCli(args, { cwd });
+    expect(end.code).toBe(1);
+    expect(jsonOf(end)).toMatchObject({
+      counts: { expected: 4, done: 4, ok: 3, errors: 1, missing: 0 },
+      score: { phase1: 3 },
+      exit_reason: 'errors',
+      exit_code: 1,
+    });
+  });
+
+  it('takes the store of SKEIN_STORE', async () => {
+    const cwd = await temporaryFolder();
+    const env = { SKEIN_STORE: `file://${join(cwd, 'elsewhere')}` };
+    const args = ['submit', '--dataset', EXAMPLE, '--instance-ids', 'ferries_1', '--mode', 'oracle', '--run-id', 'r1'];
+    expect((await runCli([...args, '--quiet'], { cwd, env })).code).toBe(0);
+    expect(await isThere(join(cwd, 'elsewhere', 'runs', 'r1', 'manifest.json'))).toBe(true);
+    const listed = jsonOf(await runCli(['list', '--json'], { cwd, env }));
+    expect(listed).toMatchObject({ runs: [{ run_id: 'r1', state: 'done', done: 1, total: 1, errors: 0 }] });
+  });
+});
+
+describe('a run and the other commands', () => {
+  it('is listed, waited for, fetched, and its logs are shown', async () => {
+    const cwd = await temporaryFolder();
+    await runCli([...FEW, '--run-id', 'r1', '--quiet'], { cwd });
+    const list = await runCli(['list'], { cwd });
+    expect(list.stdout).toMatch(/^r1 +oracle\/raw\/oracle +done +2\/2 +0/m);
+
+    const wait = await runCli(['wait', 'r1', '--json'], { cwd });
+    expect(wait.code).toBe(0);
+    expect(jsonOf(wait)).toMatchObject({ run_id: 'r1', exit_reason: 'done', counts: { ok: 2 } });
+
+    const fetched = await runCli(['fetch', 'r1', '--out', 'other', '--json'], { cwd });
+    expect(fetched.code).toBe(0);
+    expect(jsonOf(fetched)).toMatchObject({ run_id: 'r1', counts: { ok: 2 }, exit_reason: 'done', exit_code: 0 });
+    expect((await readdir(join(cwd, 'other'))).filter((name) => !name.startsWith('.'))).toEqual(
+      expect.arrayContaining(['eval.json', 'merge_report.json', 'r1', 'results.db']),
+    );
+
+    const all = await runCli(['logs', 'r1', '-f'], { cwd });
+    expect(all.code).toBe(0);
+    expect(all.stdout).toContain('==> beehives_1, attempt 1');
+    const one = await runCli(['logs', 'r1', 'beehives_1'], { cwd });
+    expect(one.stdout).not.toContain('==>');
+  });
+
+  it('fetch and wait exit 3 while ids have no row, and say how to go on', async () => {
+    const cwd = await temporaryFolder();
+    await runCli([...FEW, '--run-id', 'r1', '--quiet'], { cwd });
+    const store = join(cwd, 'skein-data', 'store');
+    const manifestPath = join(store, 'runs', 'r1', 'manifest.json');
+    const manifest = JSON.parse(await readFile(manifestPath, 'utf8')) as Record<string, unknown>;
+    // The same run as it would stand after a kill: one more id, no end.
+    const half = join(cwd, 'half', 'runs', 'r1');
+    await copyRun(join(store, 'runs', 'r1'), half, { ...manifest, instance_ids: ['beehives_1', 'beehives_2'] });
+    const url = `file://${join(cwd, 'half')}`;
+    const fetched = await runCli(['fetch', 'r1', '--store', url, '--out', 'out2', '--json'], { cwd });
+    expect(fetched.code).toBe(3);
+    expect(jsonOf(fetched)).toMatchObject({ counts: { expected: 2, done: 1, missing: 1 }, exit_reason: 'partial' });
+    expect(fetched.stderr).toContain(`skein resume r1 --store ${url}`);
+    expect(await isThere(join(cwd, 'out2', 'results.db'))).toBe(true);
+    const wait = await runCli(['wait', 'r1', '--store', url, '--poll', '0'], { cwd });
+    expect(wait.code).toBe(3);
+    const resumed = await runCli(['resume', 'r1', '--store', url, '--out', 'out2', '--json'], { cwd });
+    expect(resumed.code).toBe(0);
+    expect(resumed.stderr).toContain('1 of 2 ids have no row; they are started again as the same attempt');
+    expect(jsonOf(resumed)).toMatchObject({ counts: { expected: 2, done: 2, ok: 2 }, exit_reason: 'done' });
+  });
+
+  it('encodes references without tasks, and says what it found there', async () => {
+    const cwd = await temporaryFolder();
+    const args = ['encode', '--dataset', EXAMPLE, '--databases', 'glassworks', '--json'];
+    const first = await runCli(args, { cwd });
+    expect(first.code).toBe(0);
+    expect(jsonOf(first)).toMatchObject({ databases: [{ database: 'glassworks', reused: false }], exit_code: 0 });
+    const second = await runCli(args, { cwd });
+    expect(jsonOf(second)).toMatchObject({ databases: [{ database: 'glassworks', reused: true }] });
+    expect(await isThere(join(cwd, 'skein-data', 'store'))).toBe(false);
+  });
+});
+
+describe('Ctrl-C', () => {
+  it('the first drains and exits 130 with the way to go on, and resume completes the run', async () => {
+    const cwd = await temporaryFolder();
+    const dataset = await copyExample(join(cwd, 'data'));
+    await setGoldSql(dataset, countingSql(300_000), 12);
+    const args = ['submit', '--dataset', dataset, '--all', '--mode', 'oracle', '--run-id', 'r1', '--actors', '1'];
+    using running = startCli([...args, '--sql-timeout-ms', '20000', '--json'], { cwd });
+    const { child, end, stderr } = running;
+    const rows = join(cwd, 'skein-data', 'store', 'runs', 'r1', 'rows');
+    await waitUntil('a first row', () => isThere(rows), 20_000);
+    child.kill('SIGINT');
+    const stopped = await end;
+    expect(stopped.code).toBe(130);
+    expect(stderr()).toContain('Ctrl-C again leaves at once');
+    expect(stderr()).toContain('go on with: skein resume r1');
+    const summary = jsonOf(stopped);
+    expect(summary).toMatchObject({ exit_reason: 'interrupted', exit_code: 130 });
+    const { missing } = summary['counts'] as { missing: number };
+    expect(missing).toBeGreaterThan(0);
+
+    const resumed = await runCli(['resume', 'r1', '--actors', '2', '--json'], { cwd });
+    expect(resumed.code).toBe(0);
+    expect(jsonOf(resumed)).toMatchObject({ counts: { expected: 12, ok: 12, missing: 0 } });
+    // Nothing was started twice: one row each, all of the first attempt.
+    for (const id of await readdir(rows)) expect(await readdir(join(rows, id))).toEqual(['attempt-1.json']);
+  });
+
+  it('the second leaves at once, whatever is running', async () => {
+    const cwd = await temporaryFolder();
+    const dataset = await copyExample(join(cwd, 'data'));
+    await setGoldSql(dataset, countingSql(1_000_000_000), 2);
+    const args = ['submit', '--dataset', dataset, '--all', '--mode', 'oracle', '--run-id', 'r1', '--grace', '600'];
+    using running = startCli([...args, '--sql-timeout-ms', '600000'], { cwd });
+    const { child, end, stderr } = running;
+    await waitUntil('a started task', () => /[1-9]\d* in flight/.test(stderr()), 20_000);
+    child.kill('SIGINT');
+    await waitUntil('the word that it stops', () => stderr().includes('stopping'));
+    child.kill('SIGINT');
+    expect((await end).code).toBe(130);
+  });
+});
+
+async function copyRun(from: string, to: string, manifest: Record<string, unknown>): Promise<void> {
+  const { cp, mkdir } = await import('node:fs/promises');
+  await mkdir(join(to, 'rows'), { recursive: true });
+  await cp(join(from, 'rows', 'beehives_1'), join(to, 'rows', 'beehives_1'), { recursive: true });
+  await writeFile(join(to, 'manifest.json'), JSON.stringify(manifest));
+}
