@@ -28,6 +28,8 @@ function run() {
   if (!existsSync(main)) {
     return fail('dist/ is not built: run npm run build in ' + fileURLToPath(new URL('..', import.meta.url)), 2);
   }
+  // Rows, logs and shards are files and syncs by the thousand; libuv's four threads would be their bottleneck.
+  process.env.UV_THREADPOOL_SIZE = process.env.UV_THREADPOOL_SIZE || '16';
   const launcher = process.env[LAUNCHER];
   delete process.env[LAUNCHER];
   if (launcher) void import('net').then((net) => dieWithLauncher(net.Socket));

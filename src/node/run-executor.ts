@@ -19,7 +19,7 @@ import type { TaskRow } from '../frameworks/framework.ts';
 import { describeError } from '../kernel/errors.ts';
 import type { Logger } from '../kernel/log.ts';
 import type { HostedTaskActor, TaskActors } from './task-actors.ts';
-import type { Shipper } from './shipper.ts';
+import type { RowEnd, Shipper } from './shipper.ts';
 import { TaskQueue, type QueuedTask } from './task-queue.ts';
 import type { UploadBack } from './upload-back.ts';
 
@@ -268,13 +268,16 @@ export class RunExecutor {
   }
 
   async #shipAll(queued: QueuedTask, row: TaskRow, rest: ShippedTask | undefined): Promise<void> {
-    const { shipper, uploadBack, reports } = this.#options;
-    const end = await shipper.row(row, queued.attempt);
-    if (rest) {
-      await shipper.taskLog(queued.instanceId, queued.attempt, rest.assignment.logPath);
-      await uploadBack.task({ ...rest, instanceId: queued.instanceId, attempt: queued.attempt });
-      await this.#cleanUp(rest.assignment);
-    }
+    const { shipper, uploadBack } = this.#options;
+    this.#report(queued, row, await shipper.row(row, queued.attempt));
+    if (!rest) return;
+    await shipper.taskLog(queued.instanceId, queued.attempt, rest.assignment.logPath);
+    await uploadBack.task({ ...rest, instanceId: queued.instanceId, attempt: queued.attempt });
+    await this.#cleanUp(rest.assignment);
+  }
+
+  #report(queued: QueuedTask, row: TaskRow, end: RowEnd): void {
+    const { reports } = this.#options;
     if (end.kind === 'unstored') return reports.ended(queued, { kind: 'unstored', error: describeError(end.error) });
     if (row.synthetic?.reason === 'actor-lost') return reports.ended(queued, { kind: 'lost', error: row.error ?? '' });
     reports.ended(queued, row.error ? { kind: 'error', error: row.error } : { kind: 'ok' });

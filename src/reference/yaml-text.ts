@@ -171,11 +171,27 @@ const PY_YAML_TAGS = [
 ];
 
 /**
- * The one document in `text`. Dates stay texts.
+ * Documents parsed last, by their text. The tasks of a database come one after the other and read the same files, and
+ * parsing is what such a task spends most of its time on.
+ */
+const recent = new Map<string, unknown>();
+const MAX_RECENT = 64;
+
+/**
+ * The one document in `text`; the caller's to change. Dates stay texts.
  * @param where what is being read, for the error's text
  * @throws SkeinError CORRUPT naming `where`
  */
 export function fromYaml(where: string, text: string): unknown {
+  const known = recent.get(text);
+  const document = known ?? parseYaml(where, text);
+  if (known !== undefined) recent.delete(text);
+  else if (recent.size >= MAX_RECENT) recent.delete(recent.keys().next().value ?? '');
+  recent.set(text, document);
+  return structuredClone(document);
+}
+
+function parseYaml(where: string, text: string): unknown {
   try {
     return parse(text.replace(/^\uFEFF/, ''), {
       schema: 'failsafe',
