@@ -6,7 +6,7 @@ import type { ValueKind } from './knowledge-index.ts';
 import type { Lookup } from './lookup.ts';
 import { deferred, type EntityDraft, type Outcome } from './outcome.ts';
 import { columnSql, measureFormula } from './slayer-text.ts';
-import { validateColumn, validateMeasure } from './validation.ts';
+import { meanWithGaps, validateColumn, validateMeasure } from './validation.ts';
 import type { Workbench } from './workbench.ts';
 
 export function draftOutcome(expr: Expr, value: ValueKind, lookup: Lookup, bench: Workbench): Outcome {
@@ -17,6 +17,11 @@ export function draftOutcome(expr: Expr, value: ValueKind, lookup: Lookup, bench
     return deferred(hosting.reason, [`Which rows belong together? ${hosting.reason}${ways}.`], readings);
   }
   const { host } = hosting;
+  const gaps = meanWithGaps(bench.database, expr, bench);
+  if (gaps !== undefined) {
+    const question = `Some rows of ${gaps} have no value: do they count among the rows that the mean is taken over?`;
+    return deferred(`it is a mean over the rows of ${gaps}, and some have no value`, [question], readings);
+  }
   const text = hosting.kind === 'column' ? columnSql(expr, host, bench) : measureFormula(expr);
   if (text === undefined) return deferred('a measure can only add, subtract, multiply and divide totals', [], readings);
   const verdict =

@@ -2,8 +2,8 @@
  * Which models can be reached from a model so that each of its rows meets at most one row there, and by which path.
  *
  * Only declared joins are walked: forward when they are many-to-one or one-to-one, backward when they are one-to-one.
- * Where several paths lead to a model, they must lead every row to the same place (asked of the data), unless one of them
- * is a foreign key of the model itself: that one is meant.
+ * Where several paths lead to a model, no row may be led to different places by them (asked of the data), unless one of
+ * them is a foreign key of the model itself: that one is meant. Of several the one that leads most rows somewhere counts.
  */
 import type { DatabaseSync } from 'node:sqlite';
 
@@ -95,35 +95,39 @@ export class JoinGraph {
     if (paths.length === 1 || (shortest.length === 1 && !shortest[0]!.isReverse))
       return { kind: 'path', hops: shortest };
     const compared = paths.slice(0, MAX_PATHS);
-    if (compared.every((path) => path === shortest || this.#leadTogether(from, shortest, path))) {
-      return { kind: 'path', hops: shortest };
-    }
-    return {
-      kind: 'ambiguous',
-      paths: compared.slice(0, 4).map((path) => [from, ...path.map((hop) => hop.to)].join(' > ')),
-    };
+    const covered = new Map(compared.map((path) => [path, this.#coverage(from, path)]));
+    const most = Math.max(...covered.values());
+    const best = compared.find((path) => covered.get(path) === most)!;
+    if (compared.every((path) => path === best || this.#leadTogether(from, best, path))) return { kind: 'path', hops: best };
+    return { kind: 'ambiguous', paths: compared.slice(0, 4).map((path) => [from, ...path.map((hop) => hop.to)].join(' > ')) };
   }
 
-  /** Whether two paths lead every row to the same row, or nowhere. */
+  /** On how many rows a path leads somewhere. */
+  #coverage(from: string, path: readonly Hop[]): number {
+    const { joins, last } = this.#joined(path, 'a');
+    const row = this.#database.prepare(`SELECT COUNT(${last}.rowid) AS n FROM ${this.#table(from)} AS r ${joins}`).get();
+    return Number(row?.['n'] ?? 0);
+  }
+
+  /** Whether no row is led to different rows by two paths. One may lead nowhere: a reference that is not filled in. */
   #leadTogether(from: string, one: readonly Hop[], other: readonly Hop[]): boolean {
-    const table = (name: string): string => quoted(this.#models.get(name)!.sql_table!);
-    const joins: string[] = [];
-    const walk = (hops: readonly Hop[], letter: string): string => {
-      let alias = 'r';
-      hops.forEach((hop, at) => {
-        const next = `${letter}${at}`;
-        const on = hop.pairs.map(([a, b]) => `${alias}.${quoted(a)} = ${next}.${quoted(b)}`).join(' AND ');
-        joins.push(`LEFT JOIN ${table(hop.to)} AS ${next} ON ${on}`);
-        alias = next;
-      });
-      return alias;
-    };
-    const [a, b] = [walk(one, 'a'), walk(other, 'b')];
-    try {
-      const sql = `SELECT 1 FROM ${table(from)} AS r ${joins.join(' ')} WHERE ${a}.rowid IS NOT ${b}.rowid LIMIT 1`;
-      return this.#database.prepare(sql).get() === undefined;
-    } catch {
-      return false;
-    }
+    const [a, b] = [this.#joined(one, 'a'), this.#joined(other, 'b')];
+    const sql = `SELECT 1 FROM ${this.#table(from)} AS r ${a.joins} ${b.joins} WHERE ${a.last}.rowid <> ${b.last}.rowid LIMIT 1`;
+    return this.#database.prepare(sql).get() === undefined;
+  }
+
+  #joined(hops: readonly Hop[], letter: string): { joins: string; last: string } {
+    let last = 'r';
+    const joins = hops.map((hop, at) => {
+      const next = `${letter}${at}`;
+      const on = hop.pairs.map(([a, b]) => `${last}.${quoted(a)} = ${next}.${quoted(b)}`).join(' AND ');
+      last = next;
+      return `LEFT JOIN ${this.#table(hop.to)} AS ${next} ON ${on}`;
+    });
+    return { joins: joins.join(' '), last };
+  }
+
+  #table(model: string): string {
+    return quoted(this.#models.get(model)!.sql_table!);
   }
 }

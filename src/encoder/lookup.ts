@@ -72,7 +72,7 @@ export class Lookup {
   find(written: string, { asNumber, within }: { asNumber: boolean; within?: string | undefined }): Found | undefined {
     const { knowledge, results, locals, row } = this.#context;
     const name = bare(written);
-    const local = locals.get(plain(name));
+    const local = locals.get(plain(name)) ?? (within === undefined ? undefined : locals.get(plain(name.split('.').at(-1)!)));
     if (local !== undefined) return this.#read(written, 'defined in the definition', { kind: 'local', expr: local });
     const dependency = knowledge.dependency(name, results) ?? knowledge.dependency(written, results);
     if (dependency !== undefined && dependency.row.id !== row.id) {

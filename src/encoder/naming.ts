@@ -45,7 +45,8 @@ export function freeName(name: string, kbId: number, host: Model, models: Readon
 
 function baseName(row: KbRow): string {
   const { name, abbreviation } = titleParts(row.knowledge);
-  const short = abbreviation === undefined ? '' : identifier(abbreviation);
+  const isCapitals = abbreviation !== undefined && !/[a-z]/.test(abbreviation);
+  const short = abbreviation === undefined ? '' : identifier(isCapitals ? abbreviation.toLowerCase() : abbreviation);
   const isShort = /^[a-z_][a-z0-9_]{1,19}$/.test(short) && !RESERVED.has(short);
   const long = identifier(name).slice(0, MAX_LENGTH).replace(/_+$/, '');
   const chosen = isShort ? short : long === '' || RESERVED.has(long) ? `kb_${row.id}` : long;

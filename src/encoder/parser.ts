@@ -52,6 +52,8 @@ export interface ParseOptions {
   readonly isProse?: boolean;
   /** The letters for rows in force. */
   readonly variables?: readonly string[];
+  /** A side of an equation: an `=` outside brackets ends it. Default false. */
+  readonly isSide?: boolean;
 }
 
 /** The expression that begins at token `from`. @throws ParseFailure */
@@ -65,16 +67,23 @@ class Parser {
   at: number;
   readonly #tokens: readonly Token[];
   readonly #isProse: boolean;
+  readonly #isSide: boolean;
+  #depth = 0;
   readonly #entity: string | undefined;
   readonly #variables: string[];
   /** Nodes that stood in parentheses: their `and`/`or` is no mix with the outer one. */
   readonly #grouped = new WeakSet<Expr>();
 
-  constructor(tokens: readonly Token[], from: number, { entity, isProse = false, variables = [] }: ParseOptions) {
+  constructor(
+    tokens: readonly Token[],
+    from: number,
+    { entity, isProse = false, isSide = false, variables = [] }: ParseOptions,
+  ) {
     this.#tokens = tokens;
     this.at = from;
     this.#entity = entity;
     this.#isProse = isProse;
+    this.#isSide = isSide;
     this.#variables = [...variables];
   }
 
@@ -119,6 +128,7 @@ class Parser {
     const parts: Expr[] = [];
     for (;;) {
       const { kind, text } = this.#peek;
+      if (text === '=' && this.#isSide && this.#depth === 0) break;
       if (kind === 'op' && COMPARES.has(text)) {
         this.at += 1;
         const right = this.#additive();
@@ -353,9 +363,11 @@ class Parser {
 
   #arguments(): Expr[] {
     this.#expectOp('(');
+    this.#depth += 1;
     const args: Expr[] = [];
     do args.push(this.expression());
     while (this.#takeOp(','));
+    this.#depth -= 1;
     this.#expectOp(')');
     return args;
   }
@@ -368,7 +380,9 @@ class Parser {
       this.#expectOp('|');
       return { kind: 'aggregate', fn: 'count', set };
     }
+    this.#depth += 1;
     const inner = this.expression();
+    this.#depth -= 1;
     if (inner.kind === 'name' && this.#takeWord('with')) {
       const where = this.#or();
       this.#expectOp('|');
@@ -409,6 +423,7 @@ class Parser {
   #cases(): Expr {
     const branches: Branch[] = [];
     let otherwise: Expr | undefined;
+    this.#depth += 1;
     for (;;) {
       const value = this.#additive();
       this.#takeOp('&');
@@ -423,6 +438,7 @@ class Parser {
         continue;
       }
       this.#expectOp('}cases');
+      this.#depth -= 1;
       return { kind: 'cases', branches, ...(otherwise !== undefined && { otherwise }) };
     }
   }
@@ -432,7 +448,9 @@ class Parser {
   }
 
   #until(close: string): Expr {
+    this.#depth += 1;
     const inner = this.expression();
+    this.#depth -= 1;
     this.#expectOp(close);
     this.#grouped.add(inner);
     return inner;

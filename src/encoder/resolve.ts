@@ -177,7 +177,16 @@ export class Resolver {
     if (expr.fn === 'log')
       return this.#bad(expr, 'log', 'the base of the logarithm is not given', ['ln (natural)', 'log10']);
     if (expr.fn === 'truth') return this.#truth(expr.args[0]!);
+    const [only] = expr.args;
+    if (expr.fn === 'abs' && only?.kind === 'name' && this.#isTable(only.name)) {
+      return this.#aggregate({ kind: 'aggregate', fn: 'count', set: { table: only.name } });
+    }
     return { ...expr, args: expr.args.map((arg) => this.number(arg)) };
+  }
+
+  /** `|t|` is the number of rows of a table, unless `t` is a column too. */
+  #isTable(name: string): boolean {
+    return this.#lookup.index.table(name) !== undefined && this.#lookup.index.match(name)?.tier !== 'name';
   }
 
   #aggregate(expr: Expr & { kind: 'aggregate' }): Expr {
@@ -227,9 +236,13 @@ export class Resolver {
 
   /** The other side of a comparison with `left`: a quoted or bare text must be a value of the column. */
   #literalFor(left: Expr, side: Expr): Expr {
-    if (side.kind !== 'text' && side.kind !== 'name') return this.value(side);
     const column = left.kind === 'column' ? this.#lookup.index.get(left.ref) : undefined;
     const isText = column !== undefined && this.#kindOfColumn(column) === 'text';
+    if (isText && side.kind === 'arithmetic') {
+      const hyphened = hyphenedText(side);
+      if (hyphened !== undefined && this.#lookup.index.values(column.ref)?.includes(hyphened)) return { kind: 'text', value: hyphened };
+    }
+    if (side.kind !== 'text' && side.kind !== 'name') return this.value(side);
     const text = side.kind === 'text' ? side.value : side.name;
     if (isText) {
       const values = this.#lookup.index.values(column.ref)?.map((value) => String(value).trimEnd());
@@ -298,6 +311,14 @@ export class Resolver {
 
 const sameRef = (a: { model: string; column: string }, b: { model: string; column: string }): boolean =>
   a.model === b.model && a.column === b.column;
+
+/** `Non-compliant` without quotes reads as a difference. */
+function hyphenedText(expr: Expr): string | undefined {
+  if (expr.kind === 'name') return expr.name;
+  if (expr.kind !== 'arithmetic' || expr.op !== '-') return undefined;
+  const [left, right] = [hyphenedText(expr.left), hyphenedText(expr.right)];
+  return left === undefined || right === undefined ? undefined : `${left}-${right}`;
+}
 
 /** How a part of an expression is called in a question. */
 function termOf(expr: Expr): string {

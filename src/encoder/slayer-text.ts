@@ -9,7 +9,7 @@ export function columnSql(expr: Expr, host: string, context: ExpansionContext): 
     column: ({ model, column }) => [...pathTo(context.graph, host, model).map(({ to }) => to), column].join('.'),
     aggregate: (aggregate) => keyedSubquery(aggregate, host, context),
   });
-  return sql.startsWith('(') && closes(sql) ? sql.slice(1, -1) : sql;
+  return sql.startsWith('(') && !sql.startsWith('(SELECT') && closes(sql) ? sql.slice(1, -1) : sql;
 }
 
 /** `formula` of a measure, or undefined when its arithmetic is more than a formula takes. */

@@ -38,7 +38,7 @@ export function findStatement(title: string, definition: string): Statement {
   const members: Expr[] = [];
   let next = at;
   for (;;) {
-    const parsed = parseExpression(tokens, next, options);
+    const parsed = parseExpression(tokens, next, { ...options, isSide: true });
     members.push(parsed.expr);
     next = parsed.next;
     if (symbol === undefined || tokens[next]!.text !== '=') break;

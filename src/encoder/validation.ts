@@ -28,14 +28,10 @@ export function validateColumn(database: DatabaseSync, expr: Expr, host: string,
   const expansion = new Expansion(expr, host, context);
   const { sql, from } = expansion;
   const shown = `SELECT ${sql} ${from}`;
-  const { n, k } = database.prepare(`SELECT COUNT(*) AS n, COUNT(${sql}) AS k ${from}`).get() as {
-    n: number;
-    k: number;
-  };
-  if (k === 0) return { kind: 'bad', reason: `it is NULL on each of ${n} rows`, sql: shown };
   const aggregates = [...walk(expansion.expr)].filter((node) => node.kind === 'aggregate');
   const parts = [...expansion.columns.values(), ...aggregates.map((aggregate) => expansion.aggregateSql(aggregate))];
   const keys = [...expansion.columns.keys()];
+  const { n } = database.prepare(`SELECT COUNT(*) AS n ${from}`).get() as { n: number };
   const step = Math.max(1, Math.floor(n / SAMPLE));
   const selected = parts.map((part, at) => `, ${part} AS p${at}`).join('');
   const rows = database
@@ -55,7 +51,16 @@ export function validateColumn(database: DatabaseSync, expr: Expr, host: string,
       };
     }
   }
-  return { kind: 'good', rows: n, nonNull: k, sampled: rows.length, sql: shown };
+  const sampledValues = rows.filter((row) => row['v'] !== null).length;
+  // A total per row is asked of the sample only: without an index each one reads its whole table.
+  const isCheap = aggregates.length === 0 || sampledValues === 0;
+  const nonNull = isCheap ? countOf(database, sql, from) : sampledValues;
+  if (nonNull === 0) return { kind: 'bad', reason: `it is NULL on each of ${n} rows`, sql: shown };
+  return { kind: 'good', rows: isCheap ? n : rows.length, nonNull, sampled: rows.length, sql: shown };
+}
+
+function countOf(database: DatabaseSync, sql: string, from: string): number {
+  return (database.prepare(`SELECT COUNT(${sql}) AS k ${from}`).get() as { k: number }).k;
 }
 
 /** A measure over all rows of `host`. */
@@ -72,6 +77,22 @@ export function validateMeasure(database: DatabaseSync, expr: Expr, host: string
   const value = (database.prepare(sql).get() as { v: SQLInputValue }).v;
   if (value === null) return { kind: 'bad', reason: 'it is NULL over all rows', sql };
   return { kind: 'good', rows: 1, nonNull: 1, sampled: 1, sql };
+}
+
+/** A mean written as `sum / number of rows` whose sum leaves rows out, because they have no value; undefined when there is none. */
+export function meanWithGaps(database: DatabaseSync, expr: Expr, { index }: ExpansionContext): string | undefined {
+  for (const node of walk(expr)) {
+    if (node.kind !== 'arithmetic' || node.op !== '/' || node.left.kind !== 'aggregate' || node.right.kind !== 'aggregate') continue;
+    const { left: sum, right: count } = node;
+    if (sum.fn !== 'sum' || sum.arg === undefined || count.fn !== 'count' || count.set.where !== undefined) continue;
+    const table = sum.set.table;
+    const refs = [...walk(sum.arg)].flatMap((part) => (part.kind === 'column' ? [part.ref] : []));
+    if (table !== count.set.table || refs.some(({ model }) => model !== table)) continue;
+    const names = { column: (ref: ColumnRef) => physicalSql(index.get(ref)!.sql, 'r'), aggregate: () => 'NULL' };
+    const sql = `SELECT 1 FROM ${quoted(index.model(table)!.sql_table!)} AS r WHERE ${writeSql(sum.arg, names)} IS NULL LIMIT 1`;
+    if (database.prepare(sql).get() !== undefined) return table;
+  }
+  return undefined;
 }
 
 /** Whether two expressions have the same values on every row of `host` where both have one. */
