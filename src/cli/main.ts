@@ -18,17 +18,29 @@ async function main(args: readonly string[], env: CliContext['env']): Promise<nu
   const out = new Output(process.stdout, env);
   const err = new Output(process.stderr, env);
   using stop = new StopSignals();
+  process.on('uncaughtException', (error) => {
+    // Nobody can say what state things are in; what is in the store is whole.
+    err.line(bugText(error));
+    process.exit(BUG);
+  });
   try {
     return await runProgram(args, { env, out, err, stop });
   } catch (error) {
     const code = stop.drain.aborted && !isBug(error) ? INTERRUPTED : exitCodeOf(error);
     const line = describeError(error).trim();
-    err.line(`skein: ${line}`);
-    if (code === BUG) err.line(`This is a bug of skein. ${(error as Error | undefined)?.stack ?? ''}`);
-    if (args.includes('--json'))
-      out.line(JSON.stringify({ exit_reason: reasonOf(error, code), exit_code: code, error: line }));
+    err.line(code === BUG ? bugText(error) : `skein: ${line}`);
+    if (args.includes('--json')) {
+      const runId = isSkeinError(error) ? error.fields['run'] : undefined;
+      const run = runId === undefined ? {} : { run_id: runId };
+      out.line(JSON.stringify({ ...run, exit_reason: reasonOf(error, code), exit_code: code, error: line }));
+    }
     return code;
   }
+}
+
+/** Here a stack helps: whoever reads it may have to find the bug. */
+function bugText(error: unknown): string {
+  return `skein: this is a bug of skein: ${describeError(error)}\n${(error as Error | undefined)?.stack ?? ''}`;
 }
 
 function isBug(error: unknown): boolean {

@@ -7,6 +7,15 @@ export interface ProgressStart {
   readonly done: number;
 }
 
+/** When a run's counting began: at its first progress. */
+export class RunClock {
+  #start: ProgressStart | undefined;
+
+  of({ rowsOk, rowsError }: RunProgress): ProgressStart {
+    return (this.#start ??= { atMs: performance.now(), done: rowsOk + rowsError });
+  }
+}
+
 const doneOf = ({ rowsOk, rowsError }: RunProgress): number => rowsOk + rowsError;
 
 /** `42 of 137 done, 2 in flight, 1 error, 3.1/s, 31 s left`. */

@@ -113,10 +113,12 @@ export async function runToEnd(run: RunToEnd, context: CliContext, view: Progres
     for (const line of fetchLines(fetched, true)) view.note(line);
     return await summarize({ ...run, counts: fetched.counts, progress: last, fetched, ...endOf(fetched) });
   } catch (error) {
-    if (stop.drain.aborted) throw new SkeinError('CANCELLED', `interrupted; ${goOn}`, { cause: error });
+    if (stop.drain.aborted)
+      throw new SkeinError('CANCELLED', `interrupted; ${goOn}`, { cause: error, fields: { run: runId } });
     if (isBug(error)) throw error;
     throw new SkeinError('NOT_FINISHED', `run ${runId} did not finish: ${describeError(error)}; ${goOn}`, {
       cause: error,
+      fields: { run: runId },
     });
   } finally {
     stop.onDrain = undefined;

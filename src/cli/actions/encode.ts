@@ -47,7 +47,7 @@ export async function encode(flags: Flags, context: CliContext): Promise<number>
   );
   await freshReferences({ framework: 'encode', encoder, reference_root: referenceRoot }, dataset.dir, databases);
 
-  using view = openView(err, flags.has('quiet'));
+  using view = await openView(err, flags.has('quiet'));
   const combo = { framework: 'encode', queryMode: 'slayer', slayerSetup: 'on-the-fly' };
   await buildMissingCaches({ combo, dataset, databases, cacheRoot, actors }, context, view);
   const { encodeReferences } = await import('../../embed/prepare.ts');

@@ -21,7 +21,7 @@ export async function fetch(flags: Flags, context: CliContext): Promise<number> 
     { field: '--out', path: outDir },
     ...(referenceRoot === undefined ? [] : [{ field: '--reference-root', path: referenceRoot }]),
   ]);
-  using view = openView(err, flags.has('quiet'));
+  using view = await openView(err, flags.has('quiet'));
   const result = await fetchHome({ store, runId, outDir, referenceRoot }, stop.drain, view);
   view[Symbol.dispose]();
   const { counts, paths, score, mergeReport } = result;

@@ -1,6 +1,6 @@
 /**
  * `skein resume RUN`: every id without a row is started as the same attempt, those that were in flight when the run was
- * killed too; then the results are fetched as by `submit`. All settings are the manifest's.
+ * killed too; then the results are fetched as by `submit`. All settings are the manifest's; only folders may be others.
  */
 import { openDataset } from '../../dataset/dataset.ts';
 import { readManifest } from '../../head/manifest.ts';
@@ -14,7 +14,6 @@ import { plural } from '../progress-text.ts';
 import { openView } from '../progress-view.ts';
 import { freshReferences } from '../reference-check.ts';
 import { buildMissingCaches, comboOf, databasesOf, defaultLogFile, runToEnd } from '../run-to-end.ts';
-import { printSummary } from '../run-summary.ts';
 import * as shared from '../shared-flags.ts';
 import { actorsOf, graceOf } from '../submission.ts';
 
@@ -28,16 +27,32 @@ export async function resume(flags: Flags, context: CliContext): Promise<number>
   await refuseAddress(flags, context);
 
   await using store = await shared.storeOf(flags, context);
-  const manifest = await readManifest(store, runId);
-  const dataset = await openDataset(manifest.dataset_dir, `run ${runId}: dataset_dir`);
+  const typedDataset = flags.get('dataset');
+  const stored = await readManifest(store, runId);
+  const dataset = await (typedDataset === undefined
+    ? openDataset(stored.dataset_dir, `run ${runId}: dataset_dir`)
+    : openDataset(typedDataset));
+  const manifest = {
+    ...stored,
+    dataset_dir: dataset.dir,
+    ...(flags.has('cache-root') && { cache_root: shared.folderOf(flags, 'cache-root') }),
+    ...(flags.has('reference-root') && { reference_root: shared.folderOf(flags, 'reference-root') }),
+  };
   const databases = databasesOf(manifest);
   for (const database of databases) await dataset.checkDatabase(database);
-  await checkFolders([{ field: '--out', path: outDir }], dataset.dir);
+  await checkFolders(
+    [
+      { field: '--cache-root', path: manifest.cache_root },
+      { field: '--reference-root', path: manifest.reference_root },
+      { field: '--out', path: outDir },
+    ],
+    dataset.dir,
+  );
   await store.checkWritable();
   const reused = await freshReferences(manifest, dataset.dir, databases);
   const actors = typedActors ?? manifest.render_inputs.actors_per_worker;
 
-  using view = openView(context.err, flags.has('quiet'));
+  using view = await openView(context.err, flags.has('quiet'));
   const combo = comboOf(manifest);
   await buildMissingCaches({ combo, dataset, databases, cacheRoot: manifest.cache_root, actors }, context, view);
   const { missing, expected } = await readCounts(store, manifest);
@@ -54,6 +69,6 @@ export async function resume(flags: Flags, context: CliContext): Promise<number>
   );
   view[Symbol.dispose]();
   if (flags.has('json')) context.out.line(JSON.stringify(summary));
-  else printSummary(summary, context.out, flags.has('quiet'));
+  else (await import('../print-summary.ts')).printSummary(summary, context.out, flags.has('quiet'));
   return summary.exit_code;
 }

@@ -26,7 +26,6 @@ import { plural } from '../progress-text.ts';
 import { openView } from '../progress-view.ts';
 import { freshReferences } from '../reference-check.ts';
 import { buildMissingCaches, comboOf, databasesOf, defaultLogFile, runToEnd } from '../run-to-end.ts';
-import { printSummary } from '../run-summary.ts';
 import { selectTasks } from '../select-tasks.ts';
 import * as shared from '../shared-flags.ts';
 import { submissionOf, type Submission } from '../submission.ts';
@@ -64,7 +63,7 @@ export async function submit(flags: Flags, context: CliContext): Promise<number>
   await refuseOtherRun(store, manifest, submission);
   const reused = await freshReferences(manifest, dataset.dir, databases);
 
-  using view = openView(context.err, flags.has('quiet'));
+  using view = await openView(context.err, flags.has('quiet'));
   const combo = comboOf(manifest);
   const { actors, graceMs } = submission;
   await buildMissingCaches({ combo, dataset, databases, cacheRoot: roots.cacheRoot, actors }, context, view);
@@ -93,7 +92,7 @@ export async function submit(flags: Flags, context: CliContext): Promise<number>
   );
   view[Symbol.dispose]();
   if (flags.has('json')) context.out.line(JSON.stringify(summary));
-  else printSummary(summary, context.out, flags.has('quiet'));
+  else (await import('../print-summary.ts')).printSummary(summary, context.out, flags.has('quiet'));
   return summary.exit_code;
 }
 

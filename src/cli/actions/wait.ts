@@ -20,7 +20,7 @@ export async function wait(flags: Flags, context: CliContext): Promise<number> {
   const noProgressMs = parseSeconds('--no-progress', flags.get('no-progress') ?? '3600');
   const stallMs = parseSeconds('--stalled-after', flags.get('stalled-after') ?? '300');
   await using store = await shared.storeOf(flags, context);
-  using view = openView(err, flags.has('quiet'));
+  using view = await openView(err, flags.has('quiet'));
   const result = await waitForRun({
     store,
     runId,

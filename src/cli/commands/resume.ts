@@ -8,6 +8,9 @@ export const resume: Command = {
   positionals: [{ name: 'run', describe: 'its id, as submit printed it and list shows it' }],
   flags: {
     store: shared.STORE,
+    dataset: { ...shared.DATASET, default: 'that of the submit' },
+    'cache-root': { ...shared.CACHE_ROOT, default: 'that of the submit' },
+    'reference-root': { ...shared.REFERENCE_ROOT, default: 'that of the submit' },
     out: shared.OUT,
     actors: { ...shared.ACTORS, default: 'those of the submit' },
     grace: { ...shared.GRACE, default: 'that of the submit' },

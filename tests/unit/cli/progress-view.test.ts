@@ -17,9 +17,9 @@ describe('plain progress', () => {
   beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] }));
   afterEach(() => void vi.useRealTimers());
 
-  it('says the first thing at once, then the latest one every two seconds', () => {
+  it('says the first thing at once, then the latest one every two seconds', async () => {
     const { out, text } = sink();
-    const view = openView(out, false);
+    const view = await openView(out, false);
     view.phase('one');
     view.phase('two');
     view.phase('three');
@@ -31,9 +31,9 @@ describe('plain progress', () => {
     expect(text()).toBe('one\nthree\n');
   });
 
-  it('never holds back a note nor the last line', () => {
+  it('never holds back a note nor the last line', async () => {
     const { out, text } = sink();
-    const view = openView(out, false);
+    const view = await openView(out, false);
     view.phase('one');
     view.phase('two');
     view.note('something happened');
@@ -43,22 +43,22 @@ describe('plain progress', () => {
     expect(text()).toBe('one\ntwo\nsomething happened\nthree\n');
   });
 
-  it('is what a terminal without a size gets, and nothing is what --quiet gets', () => {
+  it('is what a terminal without a size gets, and nothing is what --quiet gets', async () => {
     const small = sink({ columns: 0 });
-    using view = openView(small.out, false);
+    using view = await openView(small.out, false);
     view.phase('one');
     expect(small.text()).toBe('one\n');
     const quiet = sink();
-    using silent = openView(quiet.out, true);
+    using silent = await openView(quiet.out, true);
     silent.note('one');
     expect(quiet.text()).toBe('');
   });
 });
 
 describe('the live view', () => {
-  it('draws over itself, and leaves nothing but the notes', () => {
+  it('draws over itself, and leaves nothing but the notes', async () => {
     const { out, text } = sink({ columns: 80 });
-    const view = openView(out, false);
+    const view = await openView(out, false);
     view.phase('working');
     view.note('a note that stays');
     view[Symbol.dispose]();
