@@ -35,12 +35,9 @@ export interface RunProgress {
 
 export interface EmbeddedRunOptions {
   readonly store: ObjectStore;
-  /** In the store already. */
+  /** As it stands in the store; its folders may be others: they are those of the node. */
   readonly manifest: Manifest;
   readonly actors: number;
-  /** Of the node; default: where the manifest says that the run was submitted from. */
-  readonly cacheRoot?: string;
-  readonly referenceRoot?: string;
   /** What started tasks get once `drain` has aborted. */
   readonly graceMs: number;
   /** Aborts on the first Ctrl-C: nothing new is started. */
@@ -74,8 +71,9 @@ export async function runEmbedded(options: EmbeddedRunOptions): Promise<Embedded
       actors,
       store,
       workDir: await makeWorkDir(),
-      cacheRoot: options.cacheRoot ?? manifest.cache_root,
-      referenceRoot: options.referenceRoot ?? manifest.reference_root,
+      datasetDir: manifest.dataset_dir,
+      cacheRoot: manifest.cache_root,
+      referenceRoot: manifest.reference_root,
       env,
       log: log.child({ part: 'node' }),
       onHeadLost: lost.reject,

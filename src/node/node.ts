@@ -39,6 +39,8 @@ export interface NodeOptions {
   readonly store: ObjectStore;
   /** This node's own folder: scratch, logs, templates. Removed when the node stops. */
   readonly workDir: string;
+  /** The dataset on this machine. */
+  readonly datasetDir: string;
   /** Root of the stage-1 caches on this machine. */
   readonly cacheRoot: string;
   /** Root of the references on this machine, and of their locks. */
@@ -118,10 +120,10 @@ export class Node implements AsyncDisposable {
   }
 
   async #open(runId: string): Promise<void> {
-    const { store, log, actors, cacheRoot, referenceRoot } = this.#options;
+    const { store, log, actors, datasetDir, cacheRoot, referenceRoot } = this.#options;
     try {
       const settings = await readRunSettings(store, runId);
-      const dataset = await openDataset(settings.datasetDir);
+      const dataset = await openDataset(datasetDir);
       await this.#bringSetup(runId, settings);
       const shipper = new Shipper(store, runId, log);
       const workDir = join(this.#options.workDir, runId);

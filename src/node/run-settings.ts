@@ -20,12 +20,10 @@ const manifest = z.looseObject({
   actor_block_timeout_ms: z.number(),
   instance_ids: z.array(z.string()),
   databases: z.record(z.string(), z.string()),
-  dataset_dir: z.string(),
 });
 
 export interface RunSettings {
   readonly framework: FrameworkSettings;
-  readonly datasetDir: string;
   /** Those of the run's tasks, each once. */
   readonly databases: readonly string[];
   readonly taskCount: number;
@@ -48,7 +46,6 @@ export async function readRunSettings(store: ObjectStore, runId: string): Promis
       encoder: data.encoder,
       sqlTimeoutMs: data.sql_timeout_ms,
     },
-    datasetDir: data.dataset_dir,
     databases: [...new Set(Object.values(data.databases))].sort(),
     taskCount: data.instance_ids.length,
     actorBlockTimeoutMs: data.actor_block_timeout_ms,

@@ -93,7 +93,6 @@ async function rig(
       shipper,
       settings: {
         framework: SETTINGS,
-        datasetDir: workDir,
         databases: ['farm'],
         taskCount: 0,
         actorBlockTimeoutMs: 0,
