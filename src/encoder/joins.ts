@@ -98,14 +98,20 @@ export class JoinGraph {
     const covered = new Map(compared.map((path) => [path, this.#coverage(from, path)]));
     const most = Math.max(...covered.values());
     const best = compared.find((path) => covered.get(path) === most)!;
-    if (compared.every((path) => path === best || this.#leadTogether(from, best, path))) return { kind: 'path', hops: best };
-    return { kind: 'ambiguous', paths: compared.slice(0, 4).map((path) => [from, ...path.map((hop) => hop.to)].join(' > ')) };
+    if (compared.every((path) => path === best || this.#leadTogether(from, best, path)))
+      return { kind: 'path', hops: best };
+    return {
+      kind: 'ambiguous',
+      paths: compared.slice(0, 4).map((path) => [from, ...path.map((hop) => hop.to)].join(' > ')),
+    };
   }
 
   /** On how many rows a path leads somewhere. */
   #coverage(from: string, path: readonly Hop[]): number {
     const { joins, last } = this.#joined(path, 'a');
-    const row = this.#database.prepare(`SELECT COUNT(${last}.rowid) AS n FROM ${this.#table(from)} AS r ${joins}`).get();
+    const row = this.#database
+      .prepare(`SELECT COUNT(${last}.rowid) AS n FROM ${this.#table(from)} AS r ${joins}`)
+      .get();
     return Number(row?.['n'] ?? 0);
   }
 

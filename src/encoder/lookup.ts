@@ -7,7 +7,7 @@ import type { KbRow } from '../dataset/task.ts';
 import type { SetupResult } from '../reference/model.ts';
 import type { Expr } from './ast.ts';
 import type { Derived, KnowledgeIndex, KnownMap } from './knowledge-index.ts';
-import type { ColumnInfo, SchemaIndex } from './schema-index.ts';
+import type { ColumnInfo, MatchTier, SchemaIndex } from './schema-index.ts';
 import { fitMap, mapExpr, parseValueMap, type ValueMap } from './value-map.ts';
 import { bare, plain, wordsOf } from './words.ts';
 
@@ -72,7 +72,8 @@ export class Lookup {
   find(written: string, { asNumber, within }: { asNumber: boolean; within?: string | undefined }): Found | undefined {
     const { knowledge, results, locals, row } = this.#context;
     const name = bare(written);
-    const local = locals.get(plain(name)) ?? (within === undefined ? undefined : locals.get(plain(name.split('.').at(-1)!)));
+    const local =
+      locals.get(plain(name)) ?? (within === undefined ? undefined : locals.get(plain(name.split('.').at(-1)!)));
     if (local !== undefined) return this.#read(written, 'defined in the definition', { kind: 'local', expr: local });
     const dependency = knowledge.dependency(name, results) ?? knowledge.dependency(written, results);
     if (dependency !== undefined && dependency.row.id !== row.id) {
@@ -85,14 +86,15 @@ export class Lookup {
         return this.issue(written, `it is KB ${dependency.row.id} (${dependency.row.knowledge}), which is not encoded`);
       }
     }
-    const listed = asNumber ? this.#ownList(name, within) : undefined;
-    if (listed !== undefined) return listed;
-    const column = this.#column(name, within);
-    if (column !== undefined && column !== 'ambiguous') {
-      if (asNumber && column.type === 'TEXT') return this.#listFor(name, column) ?? { kind: 'column', column };
-      return this.#read(written, where(column), { kind: 'column', column });
+    const own = asNumber ? this.#ownList(name, within) : undefined;
+    if (own !== undefined) return own;
+    const match = this.#column(name, within);
+    if (match === 'ambiguous') return undefined;
+    if (match !== undefined) {
+      const { column, tier } = match;
+      const listed = asNumber && column.type === 'TEXT' ? this.#listFor(name, column) : undefined;
+      return listed ?? this.#read(written, `${where(column)} (by ${tier})`, { kind: 'column', column });
     }
-    if (column === 'ambiguous') return undefined;
     if (asNumber) {
       const mapped = this.#knownList(name, within);
       if (mapped !== undefined) return mapped;
@@ -107,18 +109,28 @@ export class Lookup {
     return this.issue(written, 'no column, JSON leaf or knowledge item has this name', this.#near(name));
   }
 
+  /** The column that a value list of another item is about, with its numbers. */
+  list({ subject, map, kbId }: KnownMap): Found | undefined {
+    const column = this.#listColumn(subject, map, this.#context.prose);
+    if (column === undefined) return undefined;
+    this.usedItems.add(kbId);
+    return this.#mapped(subject, column, map);
+  }
+
   #read<T extends Found>(term: string, as: string, found: T): T {
     this.readings.set(term, { term, as });
     return found;
   }
 
-  #column(name: string, within?: string): ColumnInfo | 'ambiguous' | undefined {
+  #column(name: string, within?: string): { column: ColumnInfo; tier: MatchTier } | 'ambiguous' | undefined {
     const match = this.index.match(name, within) ?? (within === undefined ? undefined : this.index.match(name));
     const columns = (match?.columns ?? []).filter(({ isJson }) => !isJson);
-    if (columns.length <= 1) return columns[0];
+    const [only] = columns;
+    if (match === undefined || only === undefined) return undefined;
+    if (columns.length === 1) return { column: only, tier: match.tier };
     const said = plain(this.#context.prose);
     const named = columns.filter(({ ref }) => said.includes(plain(ref.model)));
-    if (named.length === 1) return named[0];
+    if (named.length === 1) return { column: named[0]!, tier: match.tier };
     this.issue(name, 'several columns have this name', columns.map(where));
     return 'ambiguous';
   }

@@ -63,6 +63,13 @@ export function parseExpression(tokens: readonly Token[], from = 0, options: Par
   return { expr, next: parser.at };
 }
 
+/** One comparison, membership or bare value, without the `and`s and `or`s around it. @throws ParseFailure */
+export function parseComparison(tokens: readonly Token[], from = 0, options: ParseOptions = {}): Parsed {
+  const parser = new Parser(tokens, from, options);
+  const expr = parser.comparison();
+  return { expr, next: parser.at };
+}
+
 class Parser {
   at: number;
   readonly #tokens: readonly Token[];
@@ -120,10 +127,10 @@ class Parser {
   }
 
   #not(): Expr {
-    return this.#takeWord('not') ? { kind: 'not', arg: this.#not() } : this.#comparison();
+    return this.#takeWord('not') ? { kind: 'not', arg: this.#not() } : this.comparison();
   }
 
-  #comparison(): Expr {
+  comparison(): Expr {
     let left = this.#additive();
     const parts: Expr[] = [];
     for (;;) {

@@ -3,7 +3,7 @@
  * calculates, texts that the column really has where it compares, dates only where days between them are meant.
  */
 import { mapChildren, type CompareOp, type Expr } from './ast.ts';
-import type { ValueKind } from './knowledge-index.ts';
+import type { KnownMap, ValueKind } from './knowledge-index.ts';
 import type { Lookup } from './lookup.ts';
 import { where } from './lookup.ts';
 import type { ColumnInfo } from './schema-index.ts';
@@ -60,6 +60,7 @@ export class Resolver {
       case 'in': {
         const arg = this.value(expr.arg);
         const values = expr.values.map((value) => this.#literalFor(arg, value));
+        this.#someOccurs(arg, values, termOf(expr.arg));
         return { kind: 'in', arg: this.#padded(arg, values), values };
       }
       case 'contains': {
@@ -77,6 +78,12 @@ export class Resolver {
       default:
     }
     return this.#bad(expr, termOf(expr), 'it is no condition');
+  }
+
+  /** The score that a value list gives. */
+  listed(list: KnownMap): Expr | undefined {
+    const found = this.#lookup.list(list);
+    return found?.kind === 'mapped' ? found.expr : undefined;
   }
 
   /** A side of a comparison. */
@@ -231,7 +238,20 @@ export class Resolver {
     }
     if (a === 'text' && b === 'text' && op !== '=' && op !== '!=')
       return this.#bad(left, termOf(leftSide), 'texts have no order that is said');
+    if (op === '=') this.#someOccurs(left, [right], termOf(leftSide));
     return { kind: 'compare', op, left: right.kind === 'text' ? this.#padded(left, [right]) : left, right };
+  }
+
+  /** Of the texts asked for, one at least must be in the data: else the condition can never hold, and is not meant so. */
+  #someOccurs(left: Expr, values: readonly Expr[], term: string): void {
+    const texts = values.flatMap((value) => (value.kind === 'text' ? [value.value] : []));
+    const known =
+      left.kind === 'column' && this.#lookup.index.get(left.ref) ? this.#lookup.index.values(left.ref) : undefined;
+    if (texts.length < values.length || known === undefined) return;
+    const present = new Set(known.map((value) => String(value).trimEnd()));
+    if (texts.some((text) => present.has(text))) return;
+    const shown = [...present].slice(0, 6);
+    this.#lookup.issue(term, `no row has ${texts.map((text) => `'${text}'`).join(' or ')} there`, shown);
   }
 
   /** The other side of a comparison with `left`: a quoted or bare text must be a value of the column. */
@@ -240,7 +260,8 @@ export class Resolver {
     const isText = column !== undefined && this.#kindOfColumn(column) === 'text';
     if (isText && side.kind === 'arithmetic') {
       const hyphened = hyphenedText(side);
-      if (hyphened !== undefined && this.#lookup.index.values(column.ref)?.includes(hyphened)) return { kind: 'text', value: hyphened };
+      if (hyphened !== undefined && this.#lookup.index.values(column.ref)?.includes(hyphened))
+        return { kind: 'text', value: hyphened };
     }
     if (side.kind !== 'text' && side.kind !== 'name') return this.value(side);
     const text = side.kind === 'text' ? side.value : side.name;

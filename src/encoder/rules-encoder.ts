@@ -11,6 +11,7 @@ import { describeError } from '../kernel/errors.ts';
 import type { Encoder, EncoderSession, EncoderWorkspace } from '../reference/encoder.ts';
 import type { Entity, Meta, SetupResult } from '../reference/model.ts';
 import { encodeFormula } from './calculation.ts';
+import { encodeCondition, encodeValueList } from './classification.ts';
 import { freeName } from './naming.ts';
 import { deferred, derivedFrom, type EntityDraft, type Outcome } from './outcome.ts';
 import { writeSession } from './session-file.ts';
@@ -83,7 +84,8 @@ class RulesSession implements EncoderSession {
 
 function readItem(row: KbRow, results: ReadonlyMap<number, SetupResult>, bench: Workbench): Outcome {
   if (row.type === 'calculation_knowledge') return encodeFormula(row, results, bench);
-  return deferred('no rule reads items of this type');
+  const list = encodeValueList(row, results, bench);
+  return row.type === 'value_illustration' || list.kind === 'encoded' ? list : encodeCondition(row, results, bench);
 }
 
 function putOff(row: KbRow, { reason, questions }: { reason: string; questions: readonly string[] }): SetupResult {

@@ -6,10 +6,12 @@ import type { DatabaseSync } from 'node:sqlite';
 
 import type { Column, ColumnType, Model } from '../reference/model.ts';
 import type { ColumnRef } from './ast.ts';
-import { isAbbreviation, isPrefixBlend, plain, wordsOf } from './words.ts';
+import { isPrefixBlend, plain, wordsOf } from './words.ts';
 
 /** More distinct values than this are no list of codes. */
 const MAX_VALUES = 400;
+/** A column with more distinct values than this holds no codes that people name things after. */
+const MAX_CODES = 12;
 
 export interface ColumnInfo {
   readonly ref: ColumnRef;
@@ -24,7 +26,7 @@ export interface ColumnInfo {
 }
 
 /** How sure a match of a name is. */
-export type MatchTier = 'name' | 'alias' | 'blend' | 'abbreviation' | 'meaning';
+export type MatchTier = 'name' | 'alias' | 'blend' | 'meaning';
 
 export interface Match {
   readonly tier: MatchTier;
@@ -38,6 +40,7 @@ export class SchemaIndex {
   readonly #byRef = new Map<string, ColumnInfo>();
   readonly #byLast = new Map<string, ColumnInfo[]>();
   readonly #byAlias = new Map<string, ColumnInfo[]>();
+  #codeWords: Map<string, string> | undefined;
   readonly #values = new Map<string, readonly unknown[] | undefined>();
 
   constructor(models: ReadonlyMap<string, Model>, database: DatabaseSync) {
@@ -86,10 +89,29 @@ export class SchemaIndex {
     const blends =
       words.length > 1 ? all.filter(({ path }) => path.at(-1)!.length >= 4 && isPrefixBlend(path.at(-1)!, words)) : [];
     if (blends.length > 0) return { tier: 'blend', columns: blends };
-    const short = all.filter(({ path }) => isAbbreviation(path.at(-1)!, words));
-    if (short.length > 0) return { tier: 'abbreviation', columns: short };
     const meant = words.length > 1 ? all.filter(({ meaning }) => saysOf(meaning, words)) : [];
     return meant.length > 0 ? { tier: 'meaning', columns: meant } : undefined;
+  }
+
+  /** First words of texts in columns that hold codes, as `mouse` or `wireless`, and which column has them. Words of models are left out. */
+  get codeWords(): ReadonlyMap<string, string> {
+    if (this.#codeWords === undefined) {
+      this.#codeWords = new Map();
+      const modelWords = new Set(
+        [...this.#models.keys()].flatMap(wordsOf).flatMap((word) => [word, word.replace(/s$/, '')]),
+      );
+      for (const column of this.columns) {
+        if (column.type !== 'TEXT' || column.isJson) continue;
+        const values = this.values(column.ref) ?? [];
+        if (values.length > MAX_CODES) continue;
+        for (const value of values) {
+          const shown = `${column.ref.model}.${column.ref.column} = '${String(value)}'`;
+          const [first] = wordsOf(String(value));
+          if (first !== undefined && first.length > 3 && !modelWords.has(first)) this.#codeWords.set(first, shown);
+        }
+      }
+    }
+    return this.#codeWords;
   }
 
   /** The distinct values of a column that are not NULL; undefined when there are too many for a list of codes. */

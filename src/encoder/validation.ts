@@ -82,7 +82,13 @@ export function validateMeasure(database: DatabaseSync, expr: Expr, host: string
 /** A mean written as `sum / number of rows` whose sum leaves rows out, because they have no value; undefined when there is none. */
 export function meanWithGaps(database: DatabaseSync, expr: Expr, { index }: ExpansionContext): string | undefined {
   for (const node of walk(expr)) {
-    if (node.kind !== 'arithmetic' || node.op !== '/' || node.left.kind !== 'aggregate' || node.right.kind !== 'aggregate') continue;
+    if (
+      node.kind !== 'arithmetic' ||
+      node.op !== '/' ||
+      node.left.kind !== 'aggregate' ||
+      node.right.kind !== 'aggregate'
+    )
+      continue;
     const { left: sum, right: count } = node;
     if (sum.fn !== 'sum' || sum.arg === undefined || count.fn !== 'count' || count.set.where !== undefined) continue;
     const table = sum.set.table;

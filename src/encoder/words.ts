@@ -20,41 +20,17 @@ export function bare(phrase: string): string {
   return phrase.trim().replace(/^(?:(?:an?|the|its|their|any|whose|calculated|value of the|value of)\s+)+/i, '');
 }
 
-/** Whether `short` is made of a beginning of every word, in order: `measpoww` of "Measured Power W". */
+/** Whether `short` is made of a beginning of every word, of two letters at least, in order: `measpoww` of "Measured Power W". */
 export function isPrefixBlend(short: string, words: readonly string[]): boolean {
   const fits = (at: number, word: number): boolean => {
     if (word === words.length) return at === short.length;
     const full = words[word]!;
-    for (let length = Math.min(full.length, short.length - at); length > 0; length -= 1) {
+    for (let length = Math.min(full.length, short.length - at); length >= Math.min(2, full.length); length -= 1) {
       if (short.startsWith(full.slice(0, length), at) && fits(at + length, word + 1)) return true;
     }
     return false;
   };
   return words.length > 0 && fits(0, 0);
-}
-
-/**
- * Whether `short` is made of an abbreviation of every word, in order, each with the word's first letter and at least three
- * letters (or the whole word): `alertlvl` of "Alert Level".
- */
-export function isAbbreviation(short: string, words: readonly string[]): boolean {
-  const isShortened = (part: string, word: string): boolean => {
-    if (part[0] !== word[0] || (part.length < 3 && part !== word)) return false;
-    let at = 0;
-    for (const letter of part) {
-      at = word.indexOf(letter, at) + 1;
-      if (at === 0) return false;
-    }
-    return true;
-  };
-  const fits = (at: number, word: number): boolean => {
-    if (word === words.length) return at === short.length;
-    for (let end = short.length; end > at; end -= 1) {
-      if (isShortened(short.slice(at, end), words[word]!) && fits(end, word + 1)) return true;
-    }
-    return false;
-  };
-  return words.length > 1 && fits(0, 0);
 }
 
 /** A KB title in its two parts: `Order Modification Intensity (OMI)`. */
