@@ -1,7 +1,12 @@
 /** What stands in the reference root before a run or an encode, and whether it may be used (DESIGN rule 6). */
 import type { Manifest } from '../head/manifest.ts';
-import { encoderNamed } from '../encoder/registry.ts';
+import type { Encoder } from '../reference/encoder.ts';
 import { preflightReferences } from '../reference/identity.ts';
+
+/** The encoder called `name`; its modules are loaded only now. @throws SkeinError INVALID_INPUT */
+export async function parseEncoder(name: string): Promise<Pick<Encoder, 'id' | 'version'>> {
+  return (await import('../encoder/registry.ts')).encoderNamed(name);
+}
 
 /**
  * The databases whose reference is the wanted one already. Looks only.
@@ -13,6 +18,7 @@ export async function freshReferences(
   databases: readonly string[],
 ): Promise<ReadonlySet<string>> {
   if (framework !== 'encode') return new Set();
-  const found = await preflightReferences({ root, databases, datasetDir, encoder: encoderNamed(name) });
+  const encoder = await parseEncoder(name);
+  const found = await preflightReferences({ root, databases, datasetDir, encoder });
   return new Set([...found].flatMap(([database, { kind }]) => (kind === 'fresh' ? [database] : [])));
 }

@@ -32,8 +32,8 @@ export interface RunToEnd {
   readonly logFile: string;
   /** Databases whose reference stood there before the run. */
   readonly reused: ReadonlySet<string>;
-  /** ` --store URL`, as hints must repeat it. */
-  readonly storeHint: string;
+  /** ` --store URL --out DIR`, as the way to go on must repeat them. */
+  readonly repeatedFlags: string;
   readonly startedMs: number;
 }
 
@@ -81,10 +81,10 @@ export async function buildMissingCaches(
 
 /** Runs what has no row yet and brings everything home. What it came to, or an error that says how to go on. */
 export async function runToEnd(run: RunToEnd, context: CliContext, view: ProgressView): Promise<RunSummary> {
-  const { store, manifest, storeHint } = run;
+  const { store, manifest, repeatedFlags } = run;
   const runId = manifest.run_id;
   const { stop } = context;
-  const goOn = `go on with: skein resume ${runId}${storeHint}`;
+  const goOn = `go on with: skein resume ${runId}${repeatedFlags}`;
   let last: RunProgress | undefined;
   stop.onDrain = () => {
     const running = last?.inFlight.length ?? 0;

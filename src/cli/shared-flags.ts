@@ -1,6 +1,6 @@
 /** Flags that several commands take, and what they mean: the same words and defaults everywhere. */
 import { isAbsolute, join, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 
 import { SkeinError } from '../kernel/errors.ts';
 import { openStore } from '../store/open.ts';
@@ -83,17 +83,19 @@ export function storeOf(flags: Flags, { env }: CliContext): Promise<ObjectStore>
 
 /** The folder that a directory store is, undefined for any other. */
 export function storeFolder(store: ObjectStore): string | undefined {
-  return store.url.startsWith('file:') ? new URL(store.url).pathname : undefined;
+  return store.url.startsWith('file:') ? fileURLToPath(store.url) : undefined;
 }
 
-/** `--store URL` as a hint must repeat it: nothing for the default one. */
-export function storeHint(flags: Flags): string {
-  const typed = flags.get('store');
-  return typed === undefined ? '' : ` --store ${shellWord(typed)}`;
+/** ` --store URL --out DIR` as a command that goes on must repeat them: nothing for defaults and the environment's. */
+export function repeated(flags: Flags): string {
+  return ['store', 'out']
+    .map((name) => [name, flags.get(name)] as const)
+    .map(([name, typed]) => (typed === undefined ? '' : ` --${name} ${shellWord(typed)}`))
+    .join('');
 }
 
 /** `text` as a word that a shell reads back. */
-export function shellWord(text: string): string {
+function shellWord(text: string): string {
   return /^[\w./:@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 

@@ -8,7 +8,7 @@ import type { Flags } from '../flags.ts';
 import { checkFolders } from '../folders.ts';
 import { durationText } from '../progress-text.ts';
 import { openView } from '../progress-view.ts';
-import { freshReferences } from '../reference-check.ts';
+import { freshReferences, parseEncoder } from '../reference-check.ts';
 import { buildMissingCaches } from '../run-to-end.ts';
 import { DATABASE_WAYS, selectDatabases, selectionOf } from '../select-tasks.ts';
 import * as shared from '../shared-flags.ts';
@@ -33,6 +33,7 @@ export async function encode(flags: Flags, context: CliContext): Promise<number>
   const selection = await selectionOf(flags, DATABASE_WAYS);
   const actors = actorsOf(flags) ?? availableParallelism();
   const encoder = flags.get('encoder') ?? 'rules';
+  await parseEncoder(encoder);
   const cacheRoot = shared.folderOf(flags, 'cache-root');
   const referenceRoot = shared.folderOf(flags, 'reference-root');
   const dataset = await openDataset(flags.need('dataset', '--dataset DIR'));

@@ -58,7 +58,7 @@ export async function fetch(flags: Flags, context: CliContext): Promise<number> 
     out.line(`report   ${paths.evalJson}`);
   }
   if (code === NOT_FINISHED) {
-    err.line(`skein: ${counts.missing} ids have no row; go on with: skein resume ${runId}${shared.storeHint(flags)}`);
+    err.line(`skein: ${counts.missing} ids have no row; go on with: skein resume ${runId}${shared.repeated(flags)}`);
   }
   return code;
 }

@@ -63,7 +63,7 @@ export async function resume(flags: Flags, context: CliContext): Promise<number>
   );
   const graceMs = typedGrace ?? manifest.grace_ms;
   const summary = await runToEnd(
-    { store, manifest, actors, graceMs, outDir, logFile, reused, storeHint: shared.storeHint(flags), startedMs },
+    { store, manifest, actors, graceMs, outDir, logFile, reused, repeatedFlags: shared.repeated(flags), startedMs },
     context,
     view,
   );

@@ -24,7 +24,7 @@ import type { Flags } from '../flags.ts';
 import { checkFolders } from '../folders.ts';
 import { plural } from '../progress-text.ts';
 import { openView } from '../progress-view.ts';
-import { freshReferences } from '../reference-check.ts';
+import { freshReferences, parseEncoder } from '../reference-check.ts';
 import { buildMissingCaches, comboOf, databasesOf, defaultLogFile, runToEnd } from '../run-to-end.ts';
 import { selectTasks } from '../select-tasks.ts';
 import * as shared from '../shared-flags.ts';
@@ -39,6 +39,8 @@ export async function submit(flags: Flags, context: CliContext): Promise<number>
     referenceRoot: shared.folderOf(flags, 'reference-root'),
     outDir: shared.folderOf(flags, 'out'),
   };
+  const encoder = flags.get('encoder');
+  if (encoder !== undefined) await parseEncoder(encoder);
   const typedLogFile = shared.absoluteFile(flags, 'log-file');
   await refuseAddress(flags, context);
 
@@ -84,7 +86,7 @@ export async function submit(flags: Flags, context: CliContext): Promise<number>
       outDir: roots.outDir,
       logFile,
       reused,
-      storeHint: shared.storeHint(flags),
+      repeatedFlags: shared.repeated(flags),
       startedMs,
     },
     context,
