@@ -27,7 +27,7 @@ async function main(args: readonly string[], env: CliContext['env']): Promise<nu
     return await runProgram(args, { env, out, err, stop });
   } catch (error) {
     const code = stop.drain.aborted && !isBug(error) ? INTERRUPTED : exitCodeOf(error);
-    const line = describeError(error).trim();
+    const line = code === INTERRUPTED ? interruptedText(error) : describeError(error).trim();
     err.line(code === BUG ? bugText(error) : `skein: ${line}`);
     if (args.includes('--json')) {
       const runId = isSkeinError(error) ? error.fields['run'] : undefined;
@@ -36,6 +36,12 @@ async function main(args: readonly string[], env: CliContext['env']): Promise<nu
     }
     return code;
   }
+}
+
+/** An interrupted run says itself how to go on; whatever else there is can be typed again. */
+function interruptedText(error: unknown): string {
+  const saysHow = isSkeinError(error) && error.fields['run'] !== undefined;
+  return saysHow ? error.message : 'interrupted; what is done is kept: type the same command again to go on';
 }
 
 /** Here a stack helps: whoever reads it may have to find the bug. */

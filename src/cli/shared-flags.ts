@@ -87,8 +87,8 @@ export function storeFolder(store: ObjectStore): string | undefined {
 }
 
 /** ` --store URL --out DIR` as a command that goes on must repeat them: nothing for defaults and the environment's. */
-export function repeated(flags: Flags): string {
-  return ['store', 'out']
+export function repeated(flags: Flags, names: readonly string[] = ['store', 'out']): string {
+  return names
     .map((name) => [name, flags.get(name)] as const)
     .map(([name, typed]) => (typed === undefined ? '' : ` --${name} ${shellWord(typed)}`))
     .join('');

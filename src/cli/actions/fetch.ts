@@ -1,4 +1,5 @@
 /** `skein fetch RUN`: mirror, collate, merge (L-07); at any time, any number of times, also while the run goes on. */
+import { runSummary } from '../../head/run-index.ts';
 import { parseRunId } from '../../kernel/ids.ts';
 import type { CliContext } from '../context.ts';
 import { exitCodeOfCounts, NOT_FINISHED } from '../exit-code.ts';
@@ -58,7 +59,11 @@ export async function fetch(flags: Flags, context: CliContext): Promise<number> 
     out.line(`report   ${paths.evalJson}`);
   }
   if (code === NOT_FINISHED) {
-    err.line(`skein: ${counts.missing} ids have no row; go on with: skein resume ${runId}${shared.repeated(flags)}`);
+    const { state } = await runSummary(store, runId);
+    const next = state === 'live' ? 'the run goes on: skein wait' : 'go on with: skein resume';
+    err.line(
+      `skein: ${plural(counts.missing, 'id')} without a row; ${next} ${runId}${state === 'live' ? shared.repeated(flags, ['store']) : shared.repeated(flags)}`,
+    );
   }
   return code;
 }
