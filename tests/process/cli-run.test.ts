@@ -1,5 +1,5 @@
 /** The commands as a person types them, on the data that the repository ships: what they print, leave and end with. */
-import { cp, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { cp, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 
@@ -182,6 +182,26 @@ describe('a run and the other commands', () => {
     expect(resumed.code).toBe(0);
     expect(resumed.stderr).toContain('1 of 2 ids have no row; they are started again as the same attempt');
     expect(jsonOf(resumed)).toMatchObject({ counts: { expected: 2, done: 2, ok: 2 }, exit_reason: 'done' });
+  });
+
+  it('goes on with other folders than it was submitted with', async () => {
+    const cwd = await temporaryFolder();
+    const dataset = await copyExample(join(cwd, 'data'));
+    const few = ['--instance-ids', 'beehives_1,ferries_1'];
+    await runCli(['submit', '--dataset', dataset, ...few, '--run-id', 'r1', '--quiet'], { cwd });
+    await copyHalf(join(cwd, 'skein-data', 'store', 'runs', 'r1'), join(cwd, 'half', 'runs', 'r1'));
+    await rename(dataset, join(cwd, 'moved'));
+    const resume = ['resume', 'r1', '--store', `file://${join(cwd, 'half')}`, '--json'];
+    const lost = await runCli(resume, { cwd });
+    expect([lost.code, lost.stderr]).toEqual([2, expect.stringContaining(`dataset_dir "${dataset}"`)]);
+    const others = ['--dataset', 'moved', '--cache-root', 'caches', '--reference-root', 'references'];
+    const end = await runCli([...resume, ...others], { cwd });
+    expect(end.code).toBe(0);
+    expect(jsonOf(end)).toMatchObject({
+      counts: { expected: 2, ok: 2 },
+      paths: { cache_root: join(cwd, 'caches'), reference_root: join(cwd, 'references') },
+    });
+    expect(await isThere(join(cwd, 'references', 'ferries', '_reference_fp.txt'))).toBe(true);
   });
 
   it('encodes references without tasks, and says what it found there', async () => {
