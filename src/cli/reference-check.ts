@@ -1,5 +1,5 @@
 /** What stands in the reference root before a run or an encode, and whether it may be used (DESIGN rule 6). */
-import type { Manifest } from '../head/manifest.ts';
+import type { Manifest } from '../run/manifest.ts';
 import type { Encoder } from '../reference/encoder.ts';
 import { preflightReferences } from '../reference/identity.ts';
 

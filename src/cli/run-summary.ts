@@ -4,9 +4,9 @@
 import { join } from 'node:path';
 
 import type { RunProgress } from '../embed/embedded-run.ts';
-import type { RunCounts } from '../head/eval-metrics.ts';
+import type { RunCounts } from '../run/run-counts.ts';
 import type { FetchResult } from '../head/fetch.ts';
-import type { Manifest } from '../head/manifest.ts';
+import type { Manifest } from '../run/manifest.ts';
 import { loadReference } from '../reference/load-reference.ts';
 import type { ObjectStore } from '../store/port.ts';
 import { storeFolder } from './shared-flags.ts';

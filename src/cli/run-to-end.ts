@@ -11,7 +11,7 @@ import { dirname, join } from 'node:path';
 import type { Dataset } from '../dataset/dataset.ts';
 import type { EmbeddedRunEnd, RunProgress } from '../embed/embedded-run.ts';
 import type { FetchResult } from '../head/fetch.ts';
-import type { Manifest } from '../head/manifest.ts';
+import { databasesOf, type Manifest } from '../run/manifest.ts';
 import { describeError, isSkeinError, SkeinError } from '../kernel/errors.ts';
 import { setupNeeds, type RunCombo } from '../reference/setup.ts';
 import { uploadSetup } from '../reference/setup-upload.ts';
@@ -40,10 +40,6 @@ export interface RunToEnd {
 /** What setup a run of this manifest needs. Under mode oracle the row's names say so: raw. */
 export function comboOf(manifest: Pick<Manifest, 'framework' | 'query_mode' | 'slayer_setup'>): RunCombo {
   return { framework: manifest.framework, queryMode: manifest.query_mode, slayerSetup: manifest.slayer_setup };
-}
-
-export function databasesOf(manifest: Manifest): string[] {
-  return [...new Set(Object.values(manifest.databases))].sort();
 }
 
 /** Builds the stage-1 caches that the run's setup requires and that are missing or stale. @throws SkeinError */
@@ -103,7 +99,7 @@ export async function runToEnd(run: RunToEnd, context: CliContext, view: Progres
     const end = await embedded(run, context, (progress) => view.run((last = progress)));
     if (end.kind === 'failed') throw end.error;
     if (end.kind === 'interrupted') {
-      const { readCounts } = await import('../head/run-index.ts');
+      const { readCounts } = await import('../run/run-index.ts');
       const counts = await readCounts(store, manifest);
       view.note(`interrupted: ${counts.done} of ${counts.expected} ids have a row; ${goOn}`);
       return await summarize({ ...run, counts, progress: last, exitReason: 'interrupted', exitCode: INTERRUPTED });

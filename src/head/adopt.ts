@@ -9,11 +9,11 @@ import { rowsPrefix } from '../store/layout.ts';
 import type { ObjectStore } from '../store/port.ts';
 import { listAll } from '../store/prefix.ts';
 import { ActiveRun, type RunNodes } from './active-run.ts';
-import { canonicalRow, groupRowPaths, type CanonicalRow } from './canonical-row.ts';
+import { canonicalRow, groupRowPaths, type CanonicalRow } from '../run/canonical-row.ts';
 import { Heartbeat } from './heartbeat.ts';
-import { databaseOf, readManifest, type Manifest } from './manifest.ts';
+import { databaseOf, readManifest, type Manifest } from '../run/manifest.ts';
 import { RunLedger, type LedgerTask, type TaskPhase } from './run-ledger.ts';
-import { readStatus } from './status.ts';
+import { readStatus } from '../run/status.ts';
 
 /** Rows read at a time. */
 const READS_AT_ONCE = 32;

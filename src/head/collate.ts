@@ -16,12 +16,13 @@ import { compiledPath } from '../kernel/compiled.ts';
 import { errorFromWire, SkeinError, type WireError } from '../kernel/errors.ts';
 import { armedFailPoint, failPoint } from '../kernel/failpoint.ts';
 import { throwIfCancelled } from '../kernel/retry.ts';
-import { canonicalRow, type RowProblem, type StoredRow } from './canonical-row.ts';
-import { EvalMetrics, type RunCounts } from './eval-metrics.ts';
+import { canonicalRow, type RowProblem, type StoredRow } from '../run/canonical-row.ts';
+import type { RunCounts } from '../run/run-counts.ts';
+import { EvalMetrics } from './eval-metrics.ts';
 import { EvalReport } from './eval-report.ts';
-import { databaseOf, type Manifest } from './manifest.ts';
+import { databaseOf, type Manifest } from '../run/manifest.ts';
 import { ResultsWriter, runMetadata, taskResult } from './results-db.ts';
-import { mirrorRows } from './row-source.ts';
+import { mirrorRows } from '../run/row-source.ts';
 
 export interface CollateOptions {
   readonly manifest: Manifest;

@@ -4,19 +4,10 @@
  * Invariants: E1 rates are over the ids asked, never over the rows found, and `expected`, `done`, `errors`, `missing`
  * stand beside them (P-35, V-10). E2 what cannot be read has its count and its name.
  */
-import type { CanonicalRow, RowProblem } from './canonical-row.ts';
-import type { Manifest } from './manifest.ts';
+import type { CanonicalRow, RowProblem } from '../run/canonical-row.ts';
+import type { Manifest } from '../run/manifest.ts';
+import type { RunCounts } from '../run/run-counts.ts';
 import { UsageTotal } from './usage-total.ts';
-
-/** What became of the ids that a run was asked for: `expected` = `done` + `missing`, `done` = `ok` + `errors`. */
-export interface RunCounts {
-  readonly expected: number;
-  readonly done: number;
-  readonly ok: number;
-  readonly errors: number;
-  /** Without a row, or with one that cannot be read. */
-  readonly missing: number;
-}
 
 /** At most so many missing ids are named in `eval.json`. */
 const MISSING_NAMED = 100;

@@ -10,7 +10,7 @@ import { dirname } from 'node:path';
 
 import { fsyncDirectory } from '../store/durable-file.ts';
 import { fileSystemError } from '../store/fs-errors.ts';
-import type { StoredRow } from './canonical-row.ts';
+import type { StoredRow } from '../run/canonical-row.ts';
 
 export class EvalReport implements AsyncDisposable {
   readonly #path: string;

@@ -23,9 +23,9 @@ import { runPrefix, shardsPrefix } from '../store/layout.ts';
 import type { ObjectStore } from '../store/port.ts';
 import { downloadTree, type DownloadReport } from '../store/prefix.ts';
 import { collate, type Collation } from './collate.ts';
-import type { RunCounts } from './eval-metrics.ts';
+import type { RunCounts } from '../run/run-counts.ts';
 import { withFolderLock } from './folder-lock.ts';
-import { readManifest } from './manifest.ts';
+import { readManifest } from '../run/manifest.ts';
 
 export interface FetchOptions {
   readonly store: ObjectStore;

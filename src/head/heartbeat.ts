@@ -9,7 +9,7 @@ import { failPoint } from '../kernel/failpoint.ts';
 import type { Logger } from '../kernel/log.ts';
 import type { ObjectStore } from '../store/port.ts';
 import type { ActiveRun, RunEnd, RunRecord } from './active-run.ts';
-import { makeStatus, writeStatus } from './status.ts';
+import { makeStatus, writeStatus } from '../run/status.ts';
 
 /** Buckets take about one write per object and second; a waiter calls a run stalled after 300 s (§1L). */
 const BEAT_INTERVAL_MS = 5_000;

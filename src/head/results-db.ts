@@ -9,8 +9,8 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 
 import { asError, SkeinError } from '../kernel/errors.ts';
-import type { StoredRow } from './canonical-row.ts';
-import type { Manifest } from './manifest.ts';
+import type { StoredRow } from '../run/canonical-row.ts';
+import type { Manifest } from '../run/manifest.ts';
 
 export type SqlValue = string | number | null;
 

@@ -16,12 +16,13 @@ import { Outcome } from '../gen/skein/v1/node.ts';
 import { describeError } from '../kernel/errors.ts';
 import type { Logger } from '../kernel/log.ts';
 import { VERSION } from '../kernel/version.ts';
+import { readManifest } from '../run/manifest.ts';
 import type { ObjectStore } from '../store/port.ts';
 import { ActorHost } from './actor-host.ts';
 import { HeadLink, type Order } from './head-link.ts';
 import { LockKeeper, lockServices } from './lock-keeper.ts';
 import { RunExecutor, type RunReports, type TaskEnd } from './run-executor.ts';
-import { readRunSettings, type RunSettings } from './run-settings.ts';
+import { runSettings, type RunSettings } from './run-settings.ts';
 import { downloadSetup } from './setup-download.ts';
 import { Shipper } from './shipper.ts';
 import { SqlSessions } from './sql-sessions.ts';
@@ -122,7 +123,7 @@ export class Node implements AsyncDisposable {
   async #open(runId: string): Promise<void> {
     const { store, log, actors, datasetDir, cacheRoot, referenceRoot } = this.#options;
     try {
-      const settings = await readRunSettings(store, runId);
+      const settings = runSettings(await readManifest(store, runId));
       const dataset = await openDataset(datasetDir);
       await this.#bringSetup(runId, settings);
       const shipper = new Shipper(store, runId, log);

@@ -4,7 +4,7 @@ import { cp, readdir, readFile, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { describe, expect, it } from 'vitest';
+import { describe, it } from 'vitest';
 
 import { BIN, EXAMPLE_DATASET, skein } from '../helpers/skein.ts';
 import { temporaryFolder } from '../helpers/temporary-folder.ts';

@@ -63,7 +63,7 @@ describe('a task actor with the framework encode', () => {
       setupSessionsRoot: join(dir, 'sessions'),
     }));
     const outcomes = (await Promise.all(
-      assignments.map((assignment, index) => actors[index]?.call('runTask', [assignment]).promise()),
+      assignments.map(async (assignment, index) => await actors[index]?.call('runTask', [assignment]).promise()),
     )) as TaskOutcome[];
     for (const { row } of outcomes) {
       expect(row).toMatchObject({ error: null, database: 'ferries', submission_status: 'never_submitted' });

@@ -1,5 +1,5 @@
 /** `skein fetch RUN`: mirror, collate, merge (L-07); at any time, any number of times, also while the run goes on. */
-import { runSummary } from '../../head/run-index.ts';
+import { runSummary } from '../../run/run-index.ts';
 import { parseRunId } from '../../kernel/ids.ts';
 import type { CliContext } from '../context.ts';
 import { exitCodeOfCounts, NOT_FINISHED } from '../exit-code.ts';

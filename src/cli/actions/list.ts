@@ -1,5 +1,5 @@
 /** `skein list`: the runs of a store, the newest first (L-09). */
-import { listRuns, type RunSummary } from '../../head/run-index.ts';
+import { listRuns, type RunSummary } from '../../run/run-index.ts';
 import type { CliContext } from '../context.ts';
 import { OK } from '../exit-code.ts';
 import type { Flags } from '../flags.ts';

@@ -1,6 +1,6 @@
 /** `skein logs RUN [ID]`: what tasks printed, one or all of them; `-f` goes on until the run ends. */
-import { readManifest, type Manifest } from '../../head/manifest.ts';
-import { readStatus } from '../../head/status.ts';
+import { readManifest, type Manifest } from '../../run/manifest.ts';
+import { readStatus } from '../../run/status.ts';
 import { SkeinError } from '../../kernel/errors.ts';
 import { parseName, parseRunId } from '../../kernel/ids.ts';
 import { sleep } from '../../kernel/retry.ts';

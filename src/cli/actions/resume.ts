@@ -3,8 +3,8 @@
  * killed too; then the results are fetched as by `submit`. All settings are the manifest's; only folders may be others.
  */
 import { openDataset } from '../../dataset/dataset.ts';
-import { readManifest } from '../../head/manifest.ts';
-import { readCounts } from '../../head/run-index.ts';
+import { databasesOf, readManifest } from '../../run/manifest.ts';
+import { readCounts } from '../../run/run-index.ts';
 import { parseRunId } from '../../kernel/ids.ts';
 import { refuseAddress } from '../address.ts';
 import type { CliContext } from '../context.ts';
@@ -13,7 +13,8 @@ import { checkFolders } from '../folders.ts';
 import { plural } from '../progress-text.ts';
 import { openView } from '../progress-view.ts';
 import { freshReferences } from '../reference-check.ts';
-import { buildMissingCaches, comboOf, databasesOf, defaultLogFile, runToEnd } from '../run-to-end.ts';
+import { buildMissingCaches, comboOf, defaultLogFile, runToEnd } from '../run-to-end.ts';
+import { selectTasks } from '../select-tasks.ts';
 import * as shared from '../shared-flags.ts';
 import { actorsOf, graceOf } from '../submission.ts';
 
@@ -35,9 +36,11 @@ export async function resume(flags: Flags, context: CliContext): Promise<number>
   const manifest = {
     ...stored,
     dataset_dir: dataset.dir,
-    ...(flags.has('cache-root') && { cache_root: shared.folderOf(flags, 'cache-root') }),
-    ...(flags.has('reference-root') && { reference_root: shared.folderOf(flags, 'reference-root') }),
+    ...(flags.get('cache-root') !== undefined && { cache_root: shared.folderOf(flags, 'cache-root') }),
+    ...(flags.get('reference-root') !== undefined && { reference_root: shared.folderOf(flags, 'reference-root') }),
   };
+  // Another dataset than the submit's must at least have the run's tasks.
+  selectTasks({ kind: 'ids', field: `run ${runId}: instance_ids`, ids: manifest.instance_ids }, dataset);
   const databases = databasesOf(manifest);
   for (const database of databases) await dataset.checkDatabase(database);
   await checkFolders(

@@ -7,12 +7,13 @@ import type { Task } from '../../dataset/task.ts';
 import { namesInRows } from '../../frameworks/registry.ts';
 import {
   createManifest,
+  databasesOf,
   makeManifest,
   manifestDifferences,
   readManifest,
   type Manifest,
   type ManifestDifference,
-} from '../../head/manifest.ts';
+} from '../../run/manifest.ts';
 import { isSkeinError, SkeinError } from '../../kernel/errors.ts';
 import { failPoint } from '../../kernel/failpoint.ts';
 import { mintRunId } from '../../kernel/ids.ts';
@@ -25,7 +26,7 @@ import { checkFolders } from '../folders.ts';
 import { plural } from '../progress-text.ts';
 import { openView } from '../progress-view.ts';
 import { freshReferences, parseEncoder } from '../reference-check.ts';
-import { buildMissingCaches, comboOf, databasesOf, defaultLogFile, runToEnd } from '../run-to-end.ts';
+import { buildMissingCaches, comboOf, defaultLogFile, runToEnd } from '../run-to-end.ts';
 import { selectTasks } from '../select-tasks.ts';
 import * as shared from '../shared-flags.ts';
 import { submissionOf, type Submission } from '../submission.ts';

@@ -1,7 +1,7 @@
 /** `skein wait RUN`: until the run ends, on what its store says (L-05). The exit code is the run's. */
-import { readManifest } from '../../head/manifest.ts';
-import { readCounts } from '../../head/run-index.ts';
-import { waitForRun, type RunProgress, type WaitResult } from '../../head/run-state.ts';
+import { readManifest } from '../../run/manifest.ts';
+import { readCounts } from '../../run/run-index.ts';
+import { waitForRun, type RunProgress, type WaitResult } from '../../run/run-state.ts';
 import { parseRunId } from '../../kernel/ids.ts';
 import type { CliContext } from '../context.ts';
 import { exitCodeOfCounts, NOT_FINISHED } from '../exit-code.ts';

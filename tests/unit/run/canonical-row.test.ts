@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { canonicalRow, groupRowPaths } from '../../../src/head/canonical-row.ts';
+import { canonicalRow, groupRowPaths } from '../../../src/run/canonical-row.ts';
 import { SkeinError } from '../../../src/kernel/errors.ts';
 
 const FOLDER = 'a_1/';

@@ -81,6 +81,11 @@ export function databaseOf(manifest: Manifest, instanceId: string): string {
   return Object.hasOwn(manifest.databases, instanceId) ? (manifest.databases[instanceId] ?? '') : '';
 }
 
+/** The databases of the run's tasks, sorted, each once. */
+export function databasesOf(manifest: Manifest): string[] {
+  return [...new Set(Object.values(manifest.databases))].sort();
+}
+
 /** How many tasks may run at once. */
 export function actorsOf({ render_inputs }: Manifest): number {
   return render_inputs.workers * render_inputs.actors_per_worker;

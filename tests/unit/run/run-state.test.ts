@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 
-import { listRuns, readCounts, runSummary } from '../../../src/head/run-index.ts';
-import { waitForRun, type WaitOptions, type WaitResult } from '../../../src/head/run-state.ts';
-import { makeStatus, writeStatus, type RunStatusInput } from '../../../src/head/status.ts';
+import { listRuns, readCounts, runSummary } from '../../../src/run/run-index.ts';
+import { waitForRun, type WaitOptions, type WaitResult } from '../../../src/run/run-state.ts';
+import { makeStatus, writeStatus, type RunStatusInput } from '../../../src/run/status.ts';
 import { createMemoryStore } from '../../../src/store/memory.ts';
 import type { ListOptions, ObjectStore } from '../../../src/store/port.ts';
 import { manifestOf, putRow, putRun, row } from '../../helpers/rows.ts';

@@ -9,7 +9,7 @@ import { runIdOf, RUNS_PREFIX } from '../store/layout.ts';
 import type { ObjectStore } from '../store/port.ts';
 import { listFolders } from '../store/prefix.ts';
 import { canonicalRow } from './canonical-row.ts';
-import type { RunCounts } from './eval-metrics.ts';
+import type { RunCounts } from './run-counts.ts';
 import { isManifestError, readManifest, type Manifest } from './manifest.ts';
 import { storeRows } from './row-source.ts';
 import { readStatus, type RunStatus } from './status.ts';

@@ -8,8 +8,8 @@ import {
   parseManifest,
   readManifest,
   sameManifest,
-} from '../../../src/head/manifest.ts';
-import { freshStatus, makeStatus, readStatus, writeStatus } from '../../../src/head/status.ts';
+} from '../../../src/run/manifest.ts';
+import { freshStatus, makeStatus, readStatus, writeStatus } from '../../../src/run/status.ts';
 import { FaultPlan, withFaults } from '../../../src/store/faults.ts';
 import { createMemoryStore } from '../../../src/store/memory.ts';
 
