@@ -7,7 +7,7 @@ import { hostname } from 'node:os';
 
 import { RunState, type WatchRunResponse } from '../gen/skein/v1/run.ts';
 import { Head } from '../head/head.ts';
-import type { Manifest } from '../head/manifest.ts';
+import type { Manifest } from '../run/manifest.ts';
 import { asError } from '../kernel/errors.ts';
 import { createLogger } from '../kernel/log.ts';
 import { Node } from '../node/node.ts';

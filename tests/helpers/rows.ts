@@ -1,5 +1,5 @@
 /** Rows and manifests for tests of collation, fetch and waiting. */
-import { makeManifest, type Manifest, type ManifestInput } from '../../src/head/manifest.ts';
+import { makeManifest, type Manifest, type ManifestInput } from '../../src/run/manifest.ts';
 import { jsonBytes } from '../../src/kernel/json.ts';
 import { manifestName, rowName } from '../../src/store/layout.ts';
 import type { ObjectStore } from '../../src/store/port.ts';
