@@ -48,6 +48,9 @@ export function encodeFormula(row: KbRow, results: ReadonlyMap<number, SetupResu
     const closest = attempts.reduce((a, b) => (b.lookup.issues.length < a.lookup.issues.length ? b : a));
     return openTerms(closest.lookup.issues, [...closest.lookup.readings.values()]);
   }
+  // A side that needs an item which is itself open may say something else than the side that was read.
+  const open = attempts.find((attempt) => attempt.lookup.needsOpenItem);
+  if (open !== undefined) return openTerms(open.lookup.issues, [...open.lookup.readings.values()]);
   const { expr, lookup } = chosen;
   const readings = [...lookup.readings.values()];
   const change = unreadChange(rest, lookup.understood);

@@ -23,7 +23,7 @@ const NESTED = String.raw`[^()]*(?:\([^()]*\)[^()]*)*`;
 const LABEL_BRACKET = new RegExp(String.raw`'([^']+)'\s*\((${NESTED})\)`, 'g');
 /** `'A' if x > 1, 'B' if x > 0, and 'C' otherwise`. */
 const LABEL_IF =
-  /'([^']+)'\s+(?:(?:if|when)\s+(.+?)|(otherwise))(?=\s*(?:[,;]\s*(?:and\s+|or\s+)?(?=')|\n|\.?\s*$|\.\s))/g;
+  /'([^']+)'\s+(?:(?:if|when)\s+(.+?)|(otherwise))(?=\s*(?:[,;]\s*(?:and\s+|or\s+)?(?=')|\b(?:and|or)\s+(?='[^']+'\s+(?:if|when|otherwise))|\n|\.?\s*$|\.\s))/g;
 /** `If x < 1, 'A'; else if x < 2, 'B'; else 'C'`. */
 const IF_LABEL = /(?:\belse\s+)?\bif\s+([^;]+?),\s*'([^']+)'|\belse\s+'([^']+)'/gi;
 /** `'A': x > 7 (…); 'B': 4 < x ≤ 7 (…)`. */

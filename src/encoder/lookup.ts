@@ -47,6 +47,8 @@ export class Lookup {
   readonly readings = new Map<string, Reading>();
   /** KB items whose knowledge went into the expression. */
   readonly usedItems = new Set<number>();
+  /** Whether a name stands for an item that is not encoded. */
+  needsOpenItem = false;
   /** Pieces of the prose that were understood. */
   readonly understood: string[] = [];
   readonly #context: LookupContext;
@@ -83,6 +85,7 @@ export class Lookup {
         return this.#read(written, `KB ${dependency.row.id}`, { kind: 'derived', derived });
       }
       if (dependency.row.type !== 'value_illustration') {
+        this.needsOpenItem = true;
         return this.issue(written, `it is KB ${dependency.row.id} (${dependency.row.knowledge}), which is not encoded`);
       }
     }

@@ -33,6 +33,9 @@ export function findStatement(title: string, definition: string): Statement {
   const tokens = tokenize(text);
   let at = given ? tokens.findIndex(({ start }) => start >= given[0].length) : 0;
   const symbol = symbolAt(tokens, at, entity);
+  if (symbol !== undefined && symbol.name.includes(' ') && !isOwnSymbol(symbol.name, title)) {
+    throw new ParseFailure(`"${symbol.name}" is no name of the item`, 0);
+  }
   if (symbol !== undefined) at = symbol.next;
   else if (!startsLikeFormula(tokens[at]!)) throw new ParseFailure(`no formula begins "${text.slice(0, 40)}"`, 0);
   const members: Expr[] = [];
@@ -52,8 +55,6 @@ export function findStatement(title: string, definition: string): Statement {
   if (symbol === undefined && /[A-Za-z]/.test(proseOf(rest)))
     throw new ParseFailure('prose follows a formula without a name', 0);
   const name = symbol?.name;
-  if (name !== undefined && !isOwnSymbol(name, title) && members.length === 0)
-    throw new ParseFailure('not its own name', 0);
   const variables = [...new Set(setVariables(tokens))];
   const { locals, prose } = readTail(text, tokens, next, { ...options, variables });
   return {

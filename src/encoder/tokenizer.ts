@@ -32,7 +32,7 @@ const OPERATORS: readonly [string, string][] = [
   ['·', '*'],
   ['÷', '/'],
   ['−', '-'],
-  ...[...'+-*/^=<>(){}[],;:?|&%'].map((char): [string, string] => [char, char]),
+  ...'+-*/^=<>(){}[],;:?|&%'.split('').map((char): [string, string] => [char, char]),
 ];
 
 const COMMANDS: Readonly<Record<string, string>> = {
