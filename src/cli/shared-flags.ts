@@ -2,7 +2,7 @@
 import { isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
-import { SkeinError } from '../kernel/errors.ts';
+import { isSkeinError, SkeinError } from '../kernel/errors.ts';
 import { openStore } from '../store/open.ts';
 import type { ObjectStore } from '../store/port.ts';
 import type { FlagSpec } from './command.ts';
@@ -73,12 +73,21 @@ export function folderOf(flags: Flags, name: Exclude<keyof typeof FOLDERS, 'stor
   return resolve(flags.get(name) ?? FOLDERS[name]);
 }
 
-/** The store of the flag, else of the environment, else of this folder. Opening makes nothing. @throws SkeinError INVALID_INPUT */
-export function storeOf(flags: Flags, { env }: CliContext): Promise<ObjectStore> {
+/**
+ * The store of the flag, else of the environment, else of this folder. Opening makes nothing.
+ * @throws SkeinError INVALID_INPUT, or PREFLIGHT when it cannot be looked into
+ */
+export async function storeOf(flags: Flags, { env }: CliContext): Promise<ObjectStore> {
   const typed = flags.get('store');
-  if (typed !== undefined) return openStore(typed);
-  const given = env['SKEIN_STORE'];
-  return given ? openStore(given, 'SKEIN_STORE') : openStore(pathToFileURL(resolve(FOLDERS.store)).href);
+  const field = typed === undefined && env['SKEIN_STORE'] ? 'SKEIN_STORE' : '--store';
+  const url = typed ?? (env['SKEIN_STORE'] || pathToFileURL(resolve(FOLDERS.store)).href);
+  try {
+    return await openStore(url, field);
+  } catch (error) {
+    if (!isSkeinError(error, 'STORE_UNAVAILABLE')) throw error;
+    const text = `${field}: ${JSON.stringify(url)} cannot be opened: ${error.message}`;
+    throw new SkeinError('PREFLIGHT', text, { cause: error, fields: { field } });
+  }
 }
 
 /** The folder that a directory store is, undefined for any other. */

@@ -1,14 +1,18 @@
-/** `bin/skein.js` under an older Node: it goes on under the package's own, and nobody can tell. */
-import { execFileSync } from 'node:child_process';
+/** How `skein` is started: by npx in the clone, and under an older Node, where it goes on under the package's own. */
+import { execFileSync, type ExecFileSyncOptionsWithStringEncoding } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 import { describe, expect, it } from 'vitest';
 
+import { VERSION } from '../../src/kernel/version.ts';
 import { copyExample, countingSql, runCli, setGoldSql, startCli } from '../helpers/cli.ts';
 import { temporaryFolder } from '../helpers/temporary-folder.ts';
 import { waitUntil } from '../helpers/wait-until.ts';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 /** A Node older than 24 on this machine, outside of any `node_modules`. */
 function olderNode(): string | undefined {
@@ -21,6 +25,29 @@ function olderNode(): string | undefined {
   }
   return undefined;
 }
+
+const npx = (process.env['PATH'] ?? '')
+  .split(delimiter)
+  .map((folder) => join(folder, 'npx'))
+  .find((path) => existsSync(path));
+if (npx === undefined) console.log('skipped: npx in the clone: this machine has no npm');
+
+describe.skipIf(npx === undefined)('npx', () => {
+  it('finds skein in the clone, without network and without building it again', async () => {
+    const dir = await temporaryFolder();
+    const env = { ...process.env, npm_config_cache: join(dir, 'cache'), npm_config_offline: 'true' };
+    const built = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+    const { mtimeMs } = await stat(built);
+    const options: ExecFileSyncOptionsWithStringEncoding = {
+      cwd: ROOT,
+      env,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe'],
+    };
+    expect(execFileSync(npx ?? '', ['--no-install', 'skein', '--version'], options)).toBe(`${VERSION}\n`);
+    expect((await stat(built)).mtimeMs).toBe(mtimeMs);
+  });
+});
 
 const node = olderNode();
 if (node === undefined) console.log('skipped: the launcher under an older Node: this machine has none older than 24');
