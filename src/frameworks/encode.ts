@@ -8,7 +8,6 @@ import { join } from 'node:path';
 import { deletedKbIds } from '../dataset/knowledge.ts';
 import type { Task } from '../dataset/task.ts';
 import { jsonBytes } from '../kernel/json.ts';
-import { readKbRows } from '../reference/load-reference.ts';
 import { makeTaskStore } from '../reference/task-store.ts';
 import { blankRow } from './error-row.ts';
 import type { Framework, TaskContext, TaskRow } from './framework.ts';
@@ -27,7 +26,7 @@ export class EncodeFramework implements Framework {
       storeDir,
       deletedKbIds: deleted,
     });
-    const coverage = coverageOf(task, await readKbRows(reference.dir), reference.results);
+    const coverage = coverageOf(task, reference.kb, reference.results);
     await writeFile(join(context.scratchDir, 'coverage.json'), jsonBytes(coverage, 2));
     await writeFile(join(context.scratchDir, 'INDEX.md'), coveragePage(task, coverage, reference.dir));
     context.log(`knowledge: ${JSON.stringify(coverage.counts)}`);

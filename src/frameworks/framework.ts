@@ -4,7 +4,7 @@
  * One instance lives as long as its actor and may keep state between tasks (W-02). It sees the world through `TaskContext`
  * only: no store client, no locks (DESIGN rule 1).
  */
-import type { Task } from '../dataset/task.ts';
+import type { KbRow, Task } from '../dataset/task.ts';
 import type { SetupResult } from '../reference/model.ts';
 
 /** How a submitted SQL ended, in the order in which it is decided (§3A). */
@@ -113,6 +113,8 @@ export interface TaskContext {
 export interface ReferenceView {
   readonly dir: string;
   readonly fingerprint: string;
+  /** The KB as it was encoded. */
+  readonly kb: readonly KbRow[];
   readonly results: readonly SetupResult[];
   /** Whether this call built it. */
   readonly wasBuilt: boolean;

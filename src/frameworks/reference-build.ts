@@ -2,10 +2,14 @@
  * Building a reference from inside an actor: the work is done here in the thread, the lock is held by the daemon's main
  * thread, which is asked for it (DESIGN rule 5).
  */
+import { join } from 'node:path';
+
 import { currentActor } from '../actor/context.ts';
 import { encoderNamed } from '../encoder/registry.ts';
 import { buildReference, type Reference } from '../reference/build-reference.ts';
 import { askForLock } from '../reference/held-lock.ts';
+import { markerOf } from '../reference/marked-tree.ts';
+import { MARKERS } from '../store/layout.ts';
 
 /** What is to be built, as plain data. All paths are absolute. */
 export interface ReferenceBuildRequest {
@@ -35,4 +39,24 @@ export async function buildInActor(request: ReferenceBuildRequest, signal?: Abor
     lock: () => askForLock(ask, { root: referenceRoot, database, owner }),
     ...(signal && { signal }),
   });
+}
+
+/**
+ * The references that one actor has had in its life. The inputs of a run do not change while it runs, so they are hashed
+ * once per actor and database; after that only the marker is looked at.
+ */
+export class KnownReferences {
+  readonly #known = new Map<string, { readonly stamp: string; readonly reference: Reference }>();
+
+  /** @throws as `buildInActor` */
+  async get(request: ReferenceBuildRequest, signal?: AbortSignal): Promise<Reference> {
+    const { database, referenceRoot } = request;
+    const look = () => markerOf(join(referenceRoot, database), MARKERS.referenceFingerprint);
+    const known = this.#known.get(database);
+    if (known && (await look())?.stamp === known.stamp) return { ...known.reference, wasBuilt: false };
+    const reference = await buildInActor(request, signal);
+    const marker = await look();
+    if (marker?.text === reference.fingerprint) this.#known.set(database, { stamp: marker.stamp, reference });
+    return reference;
+  }
 }

@@ -12,12 +12,14 @@ import type { Task } from '../dataset/task.ts';
 import type { TaskAssignment, TaskOutcome } from './assignment.ts';
 import { blankRow, errorRow } from './error-row.ts';
 import type { Framework, FrameworkSettings, TaskRow } from './framework.ts';
+import type { KnownReferences } from './reference-build.ts';
 import { createFramework, namesInRows } from './registry.ts';
 import { AttemptContext } from './task-context.ts';
 
 export class TaskActor {
   readonly #settings: FrameworkSettings;
   #framework: Promise<Framework> | undefined;
+  #references: Promise<KnownReferences> | undefined;
 
   constructor(settings: FrameworkSettings) {
     this.#settings = settings;
@@ -28,7 +30,7 @@ export class TaskActor {
     const { signal } = currentCall();
     const restoreLog = currentActor().redirectLog(assignment.logPath);
     try {
-      const context = new AttemptContext(assignment, this.#settings, signal);
+      const context = new AttemptContext(assignment, this.#settings, signal, () => this.#knownReferences());
       const row = await this.#attempt(assignment.task, context);
       return { row, builtReferences: context.builtReferences, timingsMs: context.timingsMs };
     } finally {
@@ -40,6 +42,11 @@ export class TaskActor {
   async close(): Promise<void> {
     const framework = await this.#framework?.catch(() => undefined);
     await framework?.close?.();
+  }
+
+  /** Loaded only where a framework asks for a reference: mode oracle never does. */
+  #knownReferences(): Promise<KnownReferences> {
+    return (this.#references ??= import('./reference-build.ts').then((module) => new module.KnownReferences()));
   }
 
   async #attempt(task: Task, context: AttemptContext): Promise<TaskRow> {

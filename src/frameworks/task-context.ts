@@ -9,6 +9,7 @@ import { mkdirSync } from 'node:fs';
 import { currentActor } from '../actor/context.ts';
 import { asError, SkeinError } from '../kernel/errors.ts';
 import type { BuiltReference, TaskAssignment } from './assignment.ts';
+import type { KnownReferences } from './reference-build.ts';
 import type { FrameworkSettings, ReferenceView, SqlOutcome, SqlSession, TaskContext } from './framework.ts';
 
 export class AttemptContext implements TaskContext {
@@ -21,11 +22,18 @@ export class AttemptContext implements TaskContext {
   readonly timingsMs: Record<string, number> = {};
   readonly #assignment: TaskAssignment;
   readonly #settings: FrameworkSettings;
+  readonly #references: () => Promise<KnownReferences>;
   #hasScratch = false;
   #sql: Promise<AskedSqlSession> | undefined;
   #reference: Promise<ReferenceView> | undefined;
 
-  constructor(assignment: TaskAssignment, settings: FrameworkSettings, signal: AbortSignal) {
+  constructor(
+    assignment: TaskAssignment,
+    settings: FrameworkSettings,
+    signal: AbortSignal,
+    references: () => Promise<KnownReferences>,
+  ) {
+    this.#references = references;
     this.#assignment = assignment;
     this.#settings = settings;
     this.runId = assignment.runId;
@@ -56,13 +64,12 @@ export class AttemptContext implements TaskContext {
 
   reference(): Promise<ReferenceView> {
     return (this.#reference ??= this.timed('reference', async () => {
-      const { buildInActor } = await import('./reference-build.ts');
       const { task, datasetDir, cacheRoot, referenceRoot, setupSessionsRoot } = this.#assignment;
       const database = task.selected_database;
       const { encoder } = this.#settings;
       const { runId } = this;
       const request = { datasetDir, database, cacheRoot, referenceRoot, setupSessionsRoot, encoder, runId };
-      const view = await buildInActor(request, this.signal);
+      const view = await (await this.#references()).get(request, this.signal);
       for (const [phase, elapsedMs] of Object.entries(view.timingsMs)) this.timingsMs[`reference.${phase}`] = elapsedMs;
       if (view.wasBuilt) this.builtReferences.push({ database, dir: view.dir, fingerprint: view.fingerprint });
       return view;
