@@ -2,7 +2,8 @@
  * `submit` of 10,000 no-op tasks into a directory store, beside the same row and log objects written durably by a bare
  * loop with 16 in flight; and the memory of 10,000 tasks beside that of 1,000.
  */
-import { mkdtemp, mkdir, open, readdir, readFile, rm, writeFile, link, unlink } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { mkdtemp, mkdir, open, readdir, rm, writeFile, link, unlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -87,9 +88,7 @@ export async function run(): Promise<BenchRow[]> {
       const names = (await readdir(runDir, { recursive: true, withFileTypes: true }))
         .filter((entry) => entry.isFile() && /\/(rows|logs)\//.test(`${entry.parentPath}/`))
         .map((entry) => join(entry.parentPath, entry.name));
-      const objects = await Promise.all(
-        names.map(async (path) => [path.slice(runDir.length + 1), await readFile(path)] as const),
-      );
+      const objects = names.map((path) => [path.slice(runDir.length + 1), readFileSync(path)] as const);
       bare.push(objects.length / (await bareLoop(join(dir, `bare-${pass}`), objects)));
       ours.push(objects.length / seconds);
     }
