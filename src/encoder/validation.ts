@@ -27,7 +27,7 @@ export type Verdict =
 export function validateColumn(database: DatabaseSync, expr: Expr, host: string, context: ExpansionContext): Verdict {
   const expansion = new Expansion(expr, host, context);
   const { sql, from } = expansion;
-  const shown = `SELECT ${sql} ${from}`;
+  const shown = `SELECT ${sql} AS v ${from}`;
   const aggregates = [...walk(expansion.expr)].filter((node) => node.kind === 'aggregate');
   const parts = [...expansion.columns.values(), ...aggregates.map((aggregate) => expansion.aggregateSql(aggregate))];
   const keys = [...expansion.columns.keys()];

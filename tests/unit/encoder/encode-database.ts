@@ -2,7 +2,7 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { openDataset } from '../../../src/dataset/dataset.ts';
+import type { openDataset } from '../../../src/dataset/dataset.ts';
 import type { ColumnMeanings, KbRow } from '../../../src/dataset/task.ts';
 import { encoderNamed } from '../../../src/encoder/registry.ts';
 import { encodeDag } from '../../../src/reference/encode-dag.ts';
