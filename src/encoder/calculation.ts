@@ -11,6 +11,7 @@ import { Resolver } from './resolve.ts';
 import { findStatement, type Statement } from './statement.ts';
 import { capComponents, readCap, unreadChange } from './tail.ts';
 import { agreeEverywhere } from './validation.ts';
+import { readVerbal } from './verbal.ts';
 import type { Workbench } from './workbench.ts';
 
 interface Attempt {
@@ -24,7 +25,9 @@ export function encodeFormula(row: KbRow, results: ReadonlyMap<number, SetupResu
     statement = findStatement(row.knowledge, row.definition);
   } catch (error) {
     if (!(error instanceof ParseFailure)) throw error;
-    return deferred(`the definition is no formula that can be read: ${error.message}`);
+    const verbal = /[=\\]/.test(row.definition) ? undefined : readVerbal(row.definition);
+    if (verbal === undefined) return deferred(`the definition is no formula that can be read: ${error.message}`);
+    statement = { members: [verbal.expr], locals: new Map(), prose: verbal.prose };
   }
   const { cap, rest } = readCap(statement.prose);
   const attempts: Attempt[] = [];

@@ -8,7 +8,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 
 import type { Model } from '../reference/model.ts';
-import { quoted } from './schema-index.ts';
+import { physicalSql, quoted } from './schema-index.ts';
 
 const MAX_HOPS = 5;
 /** More ways than this to one place are not compared. */
@@ -110,7 +110,7 @@ export class JoinGraph {
   #coverage(from: string, path: readonly Hop[]): number {
     const { joins, last } = this.#joined(path, 'a');
     const row = this.#database
-      .prepare(`SELECT COUNT(${last}.rowid) AS n FROM ${this.#table(from)} AS r ${joins}`)
+      .prepare(`SELECT COUNT(${last}.${this.#key(path)}) AS n FROM ${this.#table(from)} AS r ${joins}`)
       .get();
     return Number(row?.['n'] ?? 0);
   }
@@ -118,7 +118,12 @@ export class JoinGraph {
   /** Whether no row is led to different rows by two paths. One may lead nowhere: a reference that is not filled in. */
   #leadTogether(from: string, one: readonly Hop[], other: readonly Hop[]): boolean {
     const [a, b] = [this.#joined(one, 'a'), this.#joined(other, 'b')];
-    const sql = `SELECT 1 FROM ${this.#table(from)} AS r ${a.joins} ${b.joins} WHERE ${a.last}.rowid <> ${b.last}.rowid LIMIT 1`;
+    const model = this.#models.get(one.at(-1)!.to)!;
+    const keys = model.columns.filter(({ primary_key: isKey }) => isKey).map(({ sql }) => physicalSql(sql));
+    const differ = (keys.length > 0 ? keys : ['rowid'])
+      .map((key) => `${a.last}.${key} <> ${b.last}.${key}`)
+      .join(' OR ');
+    const sql = `SELECT 1 FROM ${this.#table(from)} AS r ${a.joins} ${b.joins} WHERE ${differ} LIMIT 1`;
     return this.#database.prepare(sql).get() === undefined;
   }
 
@@ -131,6 +136,11 @@ export class JoinGraph {
       return `LEFT JOIN ${this.#table(hop.to)} AS ${next} ON ${on}`;
     });
     return { joins: joins.join(' '), last };
+  }
+
+  /** A column that a row at the end of a path is sure to have. */
+  #key(path: readonly Hop[]): string {
+    return quoted(path.at(-1)!.pairs[0]![1]);
   }
 
   #table(model: string): string {

@@ -46,7 +46,7 @@ export class KnowledgeIndex {
 
   constructor(kb: ReadonlyMap<number, KbRow>) {
     this.#kb = kb;
-    this.maps = [...kb.values()].flatMap((row) => (row.type === 'calculation_knowledge' ? [] : mapsOf(row)));
+    this.maps = [...kb.values()].flatMap((row) => (isFormula(row) ? [] : mapsOf(row)));
   }
 
   /** The names that an item goes by: title, abbreviation, and the symbol before its formula. */
@@ -75,6 +75,9 @@ export class KnowledgeIndex {
     return found.length === 1 ? found[0] : undefined;
   }
 }
+
+/** A calculation's list belongs to its formula, unless it is the whole calculation. */
+const isFormula = (row: KbRow): boolean => row.type === 'calculation_knowledge' && /[=\\]/.test(row.definition);
 
 /** `A: Low=1, High=2; B: Low=3, High=4` is two lists, anything else one. */
 function mapsOf(row: KbRow): KnownMap[] {

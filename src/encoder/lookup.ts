@@ -126,14 +126,17 @@ export class Lookup {
   }
 
   #column(name: string, within?: string): { column: ColumnInfo; tier: MatchTier } | 'ambiguous' | undefined {
-    const match = this.index.match(name, within) ?? (within === undefined ? undefined : this.index.match(name));
+    const count = /^number of (.+?)s?$/i.exec(name)?.[1];
+    const counted = count === undefined ? undefined : this.index.match(`${count} count`, within);
+    const named = counted?.tier === 'name' ? counted : this.index.match(name, within);
+    const match = named ?? (within === undefined ? undefined : this.index.match(name));
     const columns = (match?.columns ?? []).filter(({ isJson }) => !isJson);
     const [only] = columns;
     if (match === undefined || only === undefined) return undefined;
     if (columns.length === 1) return { column: only, tier: match.tier };
     const said = plain(this.#context.prose);
-    const named = columns.filter(({ ref }) => said.includes(plain(ref.model)));
-    if (named.length === 1) return { column: named[0]!, tier: match.tier };
+    const placed = columns.filter(({ ref }) => said.includes(plain(ref.model)));
+    if (placed.length === 1) return { column: placed[0]!, tier: match.tier };
     this.issue(name, 'several columns have this name', columns.map(where));
     return 'ambiguous';
   }

@@ -18,6 +18,9 @@ const RESERVED = new Set(
   ).split(' '),
 );
 
+/** Whether SQL reads a word as its own. */
+export const isReserved = (word: string): boolean => RESERVED.has(word.toLowerCase());
+
 /** The name that each item's entity gets, by kb id. */
 export function entityNames(kb: ReadonlyMap<number, KbRow>): Map<number, string> {
   const names = new Map<number, string>();

@@ -83,9 +83,11 @@ class RulesSession implements EncoderSession {
 }
 
 function readItem(row: KbRow, results: ReadonlyMap<number, SetupResult>, bench: Workbench): Outcome {
-  if (row.type === 'calculation_knowledge') return encodeFormula(row, results, bench);
   const list = encodeValueList(row, results, bench);
-  return row.type === 'value_illustration' || list.kind === 'encoded' ? list : encodeCondition(row, results, bench);
+  if (row.type === 'value_illustration' || list.kind === 'encoded') return list;
+  return row.type === 'calculation_knowledge'
+    ? encodeFormula(row, results, bench)
+    : encodeCondition(row, results, bench);
 }
 
 function putOff(row: KbRow, { reason, questions }: { reason: string; questions: readonly string[] }): SetupResult {

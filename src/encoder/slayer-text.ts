@@ -1,12 +1,14 @@
 /** A resolved expression as SLayer wants it: SQL of a column with joined models by dotted path, or a measure's formula. */
-import type { Expr } from './ast.ts';
+import { walk, type Expr } from './ast.ts';
 import { keyedSubquery, pathTo, type ExpansionContext } from './expansion.ts';
+import { isReserved } from './naming.ts';
 import { writeSql } from './sql-writer.ts';
 
 /** `sql` of a column of `host`. */
 export function columnSql(expr: Expr, host: string, context: ExpansionContext): string {
   const sql = writeSql(expr, {
-    column: ({ model, column }) => [...pathTo(context.graph, host, model).map(({ to }) => to), column].join('.'),
+    column: ({ model, column }) =>
+      [...pathTo(context.graph, host, model).map(({ to }) => to), column].map(identifier).join('.'),
     aggregate: (aggregate) => keyedSubquery(aggregate, host, context),
   });
   return sql.startsWith('(') && !sql.startsWith('(SELECT') && closes(sql) ? sql.slice(1, -1) : sql;
@@ -14,7 +16,8 @@ export function columnSql(expr: Expr, host: string, context: ExpansionContext): 
 
 /** `formula` of a measure, or undefined when its arithmetic is more than a formula takes. */
 export function measureFormula(expr: Expr): string | undefined {
-  if (!isFormula(expr)) return undefined;
+  if (!isFormula(expr) || [...walk(expr)].some((node) => node.kind === 'column' && !isPlain(node.ref.column)))
+    return undefined;
   const names = {
     column: ({ column }: { column: string }) => column,
     aggregate: (node: Expr & { kind: 'aggregate' }): string => {
@@ -33,6 +36,9 @@ export function measureFormula(expr: Expr): string | undefined {
   const formula = write(expr);
   return formula.startsWith('(') && closes(formula) ? formula.slice(1, -1) : formula;
 }
+
+const isPlain = (name: string): boolean => /^[A-Za-z_]\w*$/.test(name) && !isReserved(name);
+const identifier = (name: string): string => (isPlain(name) ? name : `"${name.replaceAll('"', '""')}"`);
 
 function isFormula(expr: Expr): boolean {
   if (expr.kind === 'number' || expr.kind === 'aggregate') return true;
