@@ -15,8 +15,6 @@ export interface TaskAssignment {
   readonly runId: string;
   /** Private to this attempt; made by the actor when its framework needs it, shipped as the debug bundle by the daemon (U-01). */
   readonly scratchDir: string;
-  /** Where everything that the task prints goes while it runs (W-12). */
-  readonly logPath: string;
   /** The dataset's own SQLite file of the task's database. Never opened as it stands: it may be a WAL file on a read-only disk. */
   readonly databasePath: string;
   /** The root of the dataset: `<dir>/<db>/<db>.sqlite`, `mini_interact.jsonl`. */

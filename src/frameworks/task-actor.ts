@@ -3,10 +3,10 @@
  * long as it does (W-02).
  *
  * Invariants: A1 what a framework throws becomes the task's error row, and the actor goes on with the next (W-04). A2
- * all that a task prints while it runs goes to its own log (W-12). A3 every row has its database, question, start and
+ * it runs one task at a time, so what it prints between a call and its answer is that task's log (W-12). A3 every row has its database, question, start and
  * duration, whatever the framework filled in.
  */
-import { currentActor, currentCall } from '../actor/context.ts';
+import { currentCall } from '../actor/context.ts';
 import { asError, describeError } from '../kernel/errors.ts';
 import type { Task } from '../dataset/task.ts';
 import type { TaskAssignment, TaskOutcome } from './assignment.ts';
@@ -28,14 +28,9 @@ export class TaskActor {
   /** Runs one attempt; a framework that fails is a row too. Throws only when the actor itself cannot go on. */
   async runTask(assignment: TaskAssignment): Promise<TaskOutcome> {
     const { signal } = currentCall();
-    const restoreLog = currentActor().redirectLog(assignment.logPath);
-    try {
-      const context = new AttemptContext(assignment, this.#settings, signal, () => this.#knownReferences());
-      const row = await this.#attempt(assignment.task, context);
-      return { row, builtReferences: context.builtReferences, timingsMs: context.timingsMs };
-    } finally {
-      restoreLog();
-    }
+    const context = new AttemptContext(assignment, this.#settings, signal, () => this.#knownReferences());
+    const row = await this.#attempt(assignment.task, context);
+    return { row, builtReferences: context.builtReferences, timingsMs: context.timingsMs };
   }
 
   /** Lets the framework go; called once, before the actor ends in good order. */

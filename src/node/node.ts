@@ -11,7 +11,6 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { openDataset } from '../dataset/dataset.ts';
-import type { FrameworkSettings } from '../frameworks/framework.ts';
 import { Outcome } from '../gen/skein/v1/node.ts';
 import { describeError } from '../kernel/errors.ts';
 import type { Logger } from '../kernel/log.ts';
@@ -133,7 +132,7 @@ export class Node implements AsyncDisposable {
         runId,
         dataset,
         actors: Math.min(actors, settings.taskCount),
-        taskActors: this.#taskActors(settings.framework, settings.actorBlockTimeoutMs),
+        taskActors: this.#taskActors(settings, join(workDir, 'logs')),
         shipper,
         uploadBack,
         reports: this.#reports(runId),
@@ -168,11 +167,17 @@ export class Node implements AsyncDisposable {
     this.#link?.send({ $case: 'runClosed', value: { runId, helperFailures } });
   }
 
-  #taskActors(settings: FrameworkSettings, unresponsiveMs: number): TaskActors {
+  #taskActors({ framework, actorBlockTimeoutMs }: RunSettings, logDir: string): TaskActors {
     const { log } = this.#options;
     const locks = lockServices(this.#locks, (wait) => log.info(wait, 'an actor waits for a lock'));
     const services = { ...locks, ...this.#sql.services() };
-    return new TaskActors({ runtime: this.#host, settings, services, unresponsiveMs });
+    return new TaskActors({
+      runtime: this.#host,
+      settings: framework,
+      services,
+      unresponsiveMs: actorBlockTimeoutMs,
+      logDir,
+    });
   }
 
   #reports(runId: string): RunReports {

@@ -8,7 +8,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, rm, unlink } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { Dataset } from '../dataset/dataset.ts';
@@ -18,6 +18,7 @@ import { syntheticRow } from '../frameworks/error-row.ts';
 import type { TaskRow } from '../frameworks/framework.ts';
 import { describeError } from '../kernel/errors.ts';
 import type { Logger } from '../kernel/log.ts';
+import { LogSlice } from './log-slice.ts';
 import type { HostedTaskActor, TaskActors } from './task-actors.ts';
 import type { RowEnd, Shipper } from './shipper.ts';
 import { TaskQueue, type QueuedTask } from './task-queue.ts';
@@ -63,7 +64,6 @@ export class RunExecutor {
   readonly #workers: Promise<void>[];
   readonly #shipping = new Set<Promise<void>>();
   readonly #live = new Set<HostedTaskActor>();
-  #logFolder: Promise<unknown> | undefined;
   #workersLeft: number;
   #stop: 'running' | 'draining' | 'killing' = 'running';
 
@@ -147,7 +147,8 @@ export class RunExecutor {
 
   /** Runs one task and hands its objects on. What became of the actor. */
   async #run(actor: HostedTaskActor, queued: QueuedTask): Promise<'alive' | 'actor-gone' | 'failed-start'> {
-    const { reports, runId, log } = this.#options;
+    const { reports, runId } = this.#options;
+    const diary = this.#options.log;
     const assignment = await this.#assign(queued);
     if (!assignment) {
       const error = `actor-task-error: no task ${queued.instanceId} in the dataset`;
@@ -156,17 +157,23 @@ export class RunExecutor {
     }
     reports.started(queued);
     const startedMs = Date.now();
+    const log = new LogSlice(actor.logPath);
     try {
       const outcome = await actor.runTask(assignment);
-      this.#ship(queued, outcome.row, { assignment, outcome, actor, startedMs });
+      this.#ship(queued, outcome.row, { assignment, outcome, actor, startedMs, log: log.read() });
       await this.#settleShipping(MAX_SHIPPING);
       return 'alive';
     } catch (error) {
       if (!(error instanceof ActorDiedError)) {
         // W-06: something escaped the task's body; the actor lives on.
         const text = `actor-task-error: ${describeError(error)}`;
-        log.error({ run: runId, instance: queued.instanceId, error: text }, 'task error escaped');
-        this.#ship(queued, this.#synthetic(queued, 'actor-task-error', text, error), { assignment, actor, startedMs });
+        diary.error({ run: runId, instance: queued.instanceId, error: text }, 'task error escaped');
+        this.#ship(queued, this.#synthetic(queued, 'actor-task-error', text, error), {
+          assignment,
+          actor,
+          startedMs,
+          log: log.read(),
+        });
         return error instanceof RayTaskError ? 'alive' : this.#drop(actor);
       }
       await this.#drop(actor);
@@ -176,12 +183,12 @@ export class RunExecutor {
         return 'actor-gone';
       }
       if (error.reason === 'CTOR_ERROR' || error.reason === 'LOAD_FAILED' || error.reason === 'UNSCHEDULABLE') {
-        log.error({ run: runId, error: describeError(error) }, 'actor did not start');
+        diary.error({ run: runId, error: describeError(error) }, 'actor did not start');
         return 'failed-start';
       }
-      log.error({ run: runId, instance: queued.instanceId, error: describeError(error) }, 'actor lost');
+      diary.error({ run: runId, instance: queued.instanceId, error: describeError(error) }, 'actor lost');
       const row = this.#synthetic(queued, 'actor-lost', 'actor-lost', error);
-      this.#ship(queued, row, { assignment, actor, startedMs });
+      this.#ship(queued, row, { assignment, actor, startedMs, log: log.read() });
       return 'actor-gone';
     }
   }
@@ -193,14 +200,11 @@ export class RunExecutor {
     // A name of its own per start: two starts of one task never share a folder (T-05).
     const unique = `${instanceId}-${randomBytes(4).toString('hex')}`;
     const scratchDir = join(workDir, 'bird_interact_slayer_otf', unique);
-    const logPath = join(workDir, 'logs', `${unique}.log`);
-    await (this.#logFolder ??= mkdir(join(workDir, 'logs'), { recursive: true }));
     return {
       task,
       attempt,
       runId,
       scratchDir,
-      logPath,
       databasePath: dataset.databasePath(database),
       datasetDir: dataset.dir,
       cacheRoot,
@@ -271,7 +275,7 @@ export class RunExecutor {
     const { shipper, uploadBack } = this.#options;
     this.#report(queued, row, await shipper.row(row, queued.attempt));
     if (!rest) return;
-    await shipper.taskLog(queued.instanceId, queued.attempt, rest.assignment.logPath);
+    await shipper.taskLog(queued.instanceId, queued.attempt, rest.log);
     await uploadBack.task({ ...rest, instanceId: queued.instanceId, attempt: queued.attempt });
     await this.#cleanUp(rest.assignment);
   }
@@ -283,10 +287,9 @@ export class RunExecutor {
     reports.ended(queued, row.error ? { kind: 'error', error: row.error } : { kind: 'ok' });
   }
 
-  async #cleanUp({ scratchDir, logPath }: TaskAssignment): Promise<void> {
+  async #cleanUp({ scratchDir }: TaskAssignment): Promise<void> {
     // Most tasks leave no folder: one look is cheaper than a recursive removal of nothing.
     if (existsSync(scratchDir)) await rm(scratchDir, { recursive: true, force: true });
-    await unlink(logPath).catch(() => {});
   }
 
   /** Waits until at most `most` tasks are being shipped. */
@@ -302,6 +305,8 @@ export interface ShippedTask {
   readonly outcome?: TaskOutcome;
   readonly actor: HostedTaskActor;
   readonly startedMs: number;
+  /** What the actor printed meanwhile. */
+  readonly log: Buffer;
 }
 
 /** What is known about an end, for the row's `synthetic.cause`. */

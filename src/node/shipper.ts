@@ -6,10 +6,8 @@
  * `.dup-<k>` (DESIGN rule 2). S2 helpers (everything but the row) never fail a task; they are counted by kind (U-06,
  * P-33). S3 a lost answer is read back before anything is called a conflict.
  */
-import { readFile } from 'node:fs/promises';
-
 import type { TaskRow } from '../frameworks/framework.ts';
-import { describeError, systemCode } from '../kernel/errors.ts';
+import { describeError } from '../kernel/errors.ts';
 import { failPoint } from '../kernel/failpoint.ts';
 import { jsonBytes, parseJson } from '../kernel/json.ts';
 import type { Logger } from '../kernel/log.ts';
@@ -63,13 +61,9 @@ export class Shipper {
   }
 
   /** Ships the task's log, if it printed anything. */
-  async taskLog(instanceId: string, attempt: number, path: string): Promise<void> {
+  async taskLog(instanceId: string, attempt: number, bytes: Uint8Array): Promise<void> {
+    if (bytes.byteLength === 0) return;
     await this.helper('log', async () => {
-      const bytes = await readFile(path).catch((error: unknown) => {
-        if (systemCode(error) === 'ENOENT') return Buffer.alloc(0);
-        throw error;
-      });
-      if (bytes.length === 0) return;
       await createOrConfirm(this.#store, logName(this.#runId, instanceId, attempt), bytes);
       failPoint('log.after-write');
     });

@@ -1,6 +1,7 @@
 /**
  * Task actors of one run: ordinary actors of the class `TaskActor`, made through the same handles as a user's.
  */
+import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 import type { ClassLocation } from '../actor/messages.ts';
@@ -14,6 +15,8 @@ import { compiledPath } from '../kernel/compiled.ts';
 export interface HostedTaskActor {
   /** Unique in the run: part of the name of its shard. */
   readonly name: string;
+  /** Where everything that it prints goes, task after task. */
+  readonly logPath: string;
   runTask(assignment: TaskAssignment): Promise<TaskOutcome>;
   kill(): void;
   /** Ends after the call that it serves. */
@@ -27,6 +30,8 @@ export interface TaskActorsOptions {
   readonly services: Readonly<Record<string, ActorService>>;
   /** Kill an actor whose loop stood still for so long; 0 = never. */
   readonly unresponsiveMs: number;
+  /** Made if absent; one log per actor. */
+  readonly logDir: string;
   /** Where the class is; default: ours. */
   readonly location?: ClassLocation;
 }
@@ -44,7 +49,8 @@ export class TaskActors {
   }
 
   start(name: string): HostedTaskActor {
-    const { runtime, settings, services, unresponsiveMs, location = LOCATION } = this.#options;
+    const { runtime, settings, services, unresponsiveMs, logDir, location = LOCATION } = this.#options;
+    const logPath = join(logDir, `${name}.log`);
     const handle: ActorHandle = createActor(runtime, {
       className: 'TaskActor',
       location,
@@ -52,9 +58,11 @@ export class TaskActors {
       maxConcurrency: 1,
       services,
       unresponsiveMs,
+      logPath,
     });
     return {
       name,
+      logPath,
       runTask: (assignment) => handle.call('runTask', [assignment]).promise() as Promise<TaskOutcome>,
       kill: () => handle.kill(),
       terminate: () => {

@@ -123,7 +123,10 @@ describe.concurrent('a run', () => {
     ]);
   });
 
-  it('attaches to a run of the same manifest and refuses another one under its id', async ({ expect: its, onTestFinished }) => {
+  it('attaches to a run of the same manifest and refuses another one under its id', async ({
+    expect: its,
+    onTestFinished,
+  }) => {
     const dir = await temporaryFolder(onTestFinished);
     const ids = [
       '--dataset',

@@ -64,7 +64,6 @@ function assignmentOf(fields: Partial<Task>): TaskAssignment {
     attempt: 1,
     runId: 'r',
     scratchDir: join(dir, 'scratch', name),
-    logPath: join(dir, `${name}.log`),
     databasePath: join(dir, 'geese', 'geese.sqlite'),
     datasetDir: dir,
     cacheRoot: join(dir, 'cache'),
@@ -80,7 +79,8 @@ describe('a task actor in mode oracle', () => {
   it('submits the gold SQL, scores it, and leaves a whole row, a log with timings and no scratch', async () => {
     const assignment = assignmentOf({ sol_sql: ['SELECT name FROM goose'] });
     const before = Date.now() / 1000;
-    const { row, builtReferences, timingsMs } = await run(startActor(), assignment);
+    const actor = startActor();
+    const { row, builtReferences, timingsMs } = await run(actor, assignment);
     expect(row).toMatchObject({
       instance_id: 'geese_1',
       task_id: 'geese_1',
@@ -99,7 +99,7 @@ describe('a task actor in mode oracle', () => {
     expect(row.duration_s).toBeGreaterThan(0);
     expect(builtReferences).toEqual([]);
     expect(Object.keys(timingsMs)).toEqual(expect.arrayContaining(['framework', 'sql.open', 'sql', 'task']));
-    const log = await readFile(assignment.logPath, 'utf8');
+    const log = await readFile(String(actor.logPath), 'utf8');
     expect(log).toMatch(
       /\[timing\] sql\.open start[\s\S]*\[timing\] sql\.open done \(\d+\.\d{3} s\)[\s\S]*passed_phase1/,
     );
@@ -138,7 +138,7 @@ describe('a task actor in mode oracle', () => {
       n_agent_turns: 0,
       ground_truth_sql: null,
     });
-    expect(await readFile(assignment.logPath, 'utf8')).toMatch(/gone\.sqlite[\s\S]*\n\s+at /);
+    expect(await readFile(String(actor.logPath), 'utf8')).toMatch(/gone\.sqlite[\s\S]*\n\s+at /);
     expect((await run(actor, assignmentOf({ sol_sql: ['SELECT 1'] }))).row.error).toBeNull();
   });
 

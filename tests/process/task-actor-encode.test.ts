@@ -58,7 +58,6 @@ describe('a task actor with the framework encode', () => {
       attempt: 1,
       runId: 'r',
       scratchDir: join(dir, 'scratch', task.instance_id),
-      logPath: join(dir, `${task.instance_id}.log`),
       databasePath: dataset.databasePath('ferries'),
       setupSessionsRoot: join(dir, 'sessions'),
     }));
@@ -76,9 +75,10 @@ describe('a task actor with the framework encode', () => {
         fingerprint: outcomes[0]?.row.reference_fingerprint,
       },
     ]);
-    for (const { scratchDir, logPath } of assignments) {
+    for (const [index, { scratchDir }] of assignments.entries()) {
       expect((await readdir(scratchDir)).sort()).toEqual(['INDEX.md', 'coverage.json', 'slayer_storage']);
-      expect(await readFile(logPath, 'utf8')).toMatch(/\[timing\] reference start[\s\S]*\[timing\] reference done/);
+      const log = await readFile(String(actors[index]?.logPath), 'utf8');
+      expect(log).toMatch(/\[timing\] reference start[\s\S]*\[timing\] reference done/);
     }
   });
 });

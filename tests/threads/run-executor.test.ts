@@ -83,6 +83,7 @@ async function rig(
       settings: SETTINGS,
       services: {},
       unresponsiveMs,
+      logDir: join(workDir, 'logs'),
       location: { module: new URL('../fixtures/actors/scripted-tasks.ts', import.meta.url).href, exportName },
     }),
     shipper,
