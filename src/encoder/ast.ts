@@ -3,6 +3,8 @@
  * or text that it stands for. Writing SQL and evaluating both walk this tree and nothing else.
  */
 
+import type { Hop } from './joins.ts';
+
 /** A column of a model, base, JSON leaf or derived. */
 export interface ColumnRef {
   readonly model: string;
@@ -77,6 +79,8 @@ export interface RowSet {
   readonly variable?: string;
   /** The column that is held to the entity in question, as written. */
   readonly key?: string;
+  /** Instead of `key`: the foreign keys that lead a row to the host. Each host row has one row at most; its value is meant. */
+  readonly via?: readonly Hop[];
   /** Which rows count; all where absent. */
   readonly where?: Expr;
 }

@@ -1,17 +1,30 @@
 /** From a resolved expression to an entity: where it belongs, how SLayer writes it, and whether the database agrees. */
 import type { ColumnType } from '../reference/model.ts';
 import type { Expr } from './ast.ts';
-import { hostOf } from './hosting.ts';
+import { columnsOutside, hostOf } from './hosting.ts';
 import type { ValueKind } from './knowledge-index.ts';
 import type { Lookup } from './lookup.ts';
 import { deferred, type EntityDraft, type Outcome } from './outcome.ts';
+import { overSiblings } from './siblings.ts';
 import { columnSql, measureFormula } from './slayer-text.ts';
 import { meanWithGaps, validateColumn, validateMeasure } from './validation.ts';
 import type { Workbench } from './workbench.ts';
 
-export function draftOutcome(expr: Expr, value: ValueKind, lookup: Lookup, bench: Workbench): Outcome {
+export function draftOutcome(resolved: Expr, value: ValueKind, lookup: Lookup, bench: Workbench): Outcome {
   const readings = [...lookup.readings.values()];
-  const hosting = hostOf(expr, bench);
+  let expr = resolved;
+  let hosting = hostOf(expr, bench);
+  if (hosting.kind === 'refused' && hosting.apart !== undefined) {
+    const refs = columnsOutside(expr);
+    const locals = new Set(
+      refs.filter(({ model, column }) => bench.derivedOf(model, column)?.isLocal).map(({ model }) => model),
+    );
+    const siblings = overSiblings(expr, hosting.apart, locals, bench);
+    if (siblings !== undefined) {
+      expr = siblings.expr;
+      hosting = { kind: 'column', host: siblings.host, isLocal: true };
+    }
+  }
   if (hosting.kind === 'refused') {
     const ways = hosting.candidates.length > 0 ? ` (${hosting.candidates.join('; ')})` : '';
     return deferred(hosting.reason, [`Which rows belong together? ${hosting.reason}${ways}.`], readings);

@@ -43,6 +43,12 @@ export class Expansion {
     });
   }
 
+  /** The column of the last step of a path from the host, which names the row at its end. */
+  keyAt(hops: readonly Hop[]): string {
+    const last = hops.at(-1)!;
+    return `${this.#walk(this.#host, last.from, 'r')}.${quoted(last.pairs[0]![0])}`;
+  }
+
   aggregateSql(aggregate: Aggregate): string {
     return keyedSubquery(aggregate, 'r', this.#context);
   }
@@ -92,8 +98,10 @@ export function pathTo(graph: JoinGraph, from: string, to: string): readonly Hop
  * A total per entity: the totals of all entities, of which the host's is taken. Written this way round the table is read
  * once, not once a row. An entity without rows has no sum (NULL), and the count 0.
  */
-export function keyedSubquery(aggregate: Aggregate, host: string, { index, graph }: ExpansionContext): string {
-  const { table, key, where } = aggregate.set;
+export function keyedSubquery(aggregate: Aggregate, host: string, context: ExpansionContext): string {
+  const { table, key, where, via } = aggregate.set;
+  if (via !== undefined) return lookupSubquery(aggregate, via, host, context);
+  const { index, graph } = context;
   const column = index.match(key!, table)!.columns[0]!;
   const hop = graph.target(table, column.ref.column)!;
   const names = {
@@ -110,4 +118,12 @@ export function keyedSubquery(aggregate: Aggregate, host: string, { index, graph
   const all = `SELECT ${id} AS id, ${aggregate.fn.toUpperCase()}(${value}) AS total FROM ${from} GROUP BY ${id}`;
   const one = `(SELECT of_all.total FROM (${all}) AS of_all WHERE of_all.id = ${host}.${quoted(target)})`;
   return aggregate.fn === 'count' ? `COALESCE(${one}, 0)` : one;
+}
+
+/** The value on the one row of a table that leads to the host's row. */
+function lookupSubquery({ set, arg }: Aggregate, via: readonly Hop[], host: string, context: ExpansionContext): string {
+  const inner = new Expansion(arg!, set.table, context);
+  const id = inner.keyAt(via);
+  const all = `SELECT ${id} AS id, MAX(${inner.sql}) AS total ${inner.from} GROUP BY ${id}`;
+  return `(SELECT of_all.total FROM (${all}) AS of_all WHERE of_all.id = ${host}.${quoted(via.at(-1)!.pairs[0]![1])})`;
 }

@@ -10,7 +10,13 @@ import type { SchemaIndex } from './schema-index.ts';
 export type Hosting =
   | { readonly kind: 'column'; readonly host: string; readonly isLocal: boolean }
   | { readonly kind: 'measure'; readonly host: string }
-  | { readonly kind: 'refused'; readonly reason: string; readonly candidates: readonly string[] };
+  | {
+      readonly kind: 'refused';
+      readonly reason: string;
+      readonly candidates: readonly string[];
+      /** Models that are not reached from one another; a common host may look their rows up (`siblings.ts`). */
+      readonly apart?: readonly string[];
+    };
 
 export interface HostingContext {
   readonly index: SchemaIndex;
@@ -25,6 +31,13 @@ const refused = (reason: string, candidates: readonly string[] = []): Hosting =>
   candidates,
 });
 
+const apart = (models: readonly string[], reason: string): Hosting => ({
+  kind: 'refused',
+  reason,
+  candidates: models,
+  apart: models,
+});
+
 export function hostOf(expr: Expr, context: HostingContext): Hosting {
   const aggregates = [...walk(expr)].filter((node) => node.kind === 'aggregate');
   const outside = columnsOutside(expr);
@@ -34,13 +47,13 @@ export function hostOf(expr: Expr, context: HostingContext): Hosting {
   const needed = [...new Set(outside.map(({ model }) => model))];
   if (aggregates.length === 0) {
     if (needed.length === 0) return refused('it names no column');
-    if (locals.size > 1) return refused('it needs totals that belong to different models', [...locals]);
+    if (locals.size > 1) return apart(needed, 'it needs totals that belong to different models');
     const [local] = locals;
     if (local === undefined) return reachAll(needed, context);
     const missed = needed.find((model) => context.graph.path(local, model, false).kind !== 'path');
     return missed === undefined
       ? { kind: 'column', host: local, isLocal: true }
-      : refused(`${missed} is not reached from ${local}, to which its totals belong`);
+      : apart(needed, `${missed} is not reached from ${local}, to which its totals belong`);
   }
   const keyed = aggregates.filter(({ set }) => set.key !== undefined);
   if (keyed.length === aggregates.length) return keyedHost(keyed, needed, context);
@@ -121,7 +134,7 @@ function reachAll(needed: readonly string[], { graph, models }: HostingContext):
       `${needed.join(', ')} meet in several models`,
       nearest.map(({ model }) => model),
     );
-  return refused(`no model has one row of each of ${needed.join(', ')} for every row of its own`, needed);
+  return apart(needed, `no model has one row of each of ${needed.join(', ')} for every row of its own`);
 }
 
 /** Columns of an expression that are not inside an aggregate. */

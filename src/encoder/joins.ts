@@ -75,6 +75,15 @@ export class JoinGraph {
     );
   }
 
+  /** Whether no two rows of `from` are led to one row by a path: in the data, not by declaration. */
+  isOneToOne(from: string, path: readonly Hop[]): boolean {
+    const last = path.at(-1)!;
+    const { joins, last: alias } = this.#joined(path.slice(0, -1), 'a');
+    const key = `${alias}.${quoted(last.pairs[0]![0])}`;
+    const sql = `SELECT 1 FROM ${this.#table(from)} AS r ${joins} WHERE ${key} IS NOT NULL GROUP BY ${key} HAVING COUNT(*) > 1 LIMIT 1`;
+    return this.#database.prepare(sql).get() === undefined;
+  }
+
   #search(from: string, to: string, canGoBack: boolean): PathResult {
     const paths: Hop[][] = [];
     const visit = (at: string, hops: Hop[], seen: ReadonlySet<string>): void => {
@@ -98,7 +107,7 @@ export class JoinGraph {
     const covered = new Map(compared.map((path) => [path, this.#coverage(from, path)]));
     const most = Math.max(...covered.values());
     const best = compared.find((path) => covered.get(path) === most)!;
-    if (compared.every((path) => path === best || this.#leadTogether(from, best, path)))
+    if (compared.every((path) => path === best || this.leadTogether(from, best, path)))
       return { kind: 'path', hops: best };
     return {
       kind: 'ambiguous',
@@ -116,8 +125,9 @@ export class JoinGraph {
   }
 
   /** Whether no row is led to different rows by two paths. One may lead nowhere: a reference that is not filled in. */
-  #leadTogether(from: string, one: readonly Hop[], other: readonly Hop[]): boolean {
+  leadTogether(from: string, one: readonly Hop[], other: readonly Hop[]): boolean {
     const [a, b] = [this.#joined(one, 'a'), this.#joined(other, 'b')];
+    if (one.length === 0 || other.length === 0) return true;
     const model = this.#models.get(one.at(-1)!.to)!;
     const keys = model.columns.filter(({ primary_key: isKey }) => isKey).map(({ sql }) => physicalSql(sql));
     const differ = (keys.length > 0 ? keys : ['rowid'])

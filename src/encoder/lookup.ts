@@ -102,6 +102,11 @@ export class Lookup {
       const mapped = this.#knownList(name, within);
       if (mapped !== undefined) return mapped;
     }
+    const constant = asNumber ? this.#constant(name) : undefined;
+    if (constant !== undefined) {
+      const expr: Expr = { kind: 'number', value: constant };
+      return this.#read(written, 'a constant of the definition', { kind: 'local', expr });
+    }
     const stranger = knowledge.stranger(name, row.id);
     if (stranger !== undefined) {
       return this.issue(
@@ -248,6 +253,15 @@ export class Lookup {
   #mapped(name: string, column: ColumnInfo, map: ValueMap): Found {
     const expr = mapExpr({ kind: 'column', ref: column.ref }, map, fitMap(map, this.index.values(column.ref) ?? []));
     return this.#read(name, `numbers for the values of ${where(column)}`, { kind: 'mapped', column, expr });
+  }
+
+  /** `where BaseDuration=36 months`: a number for a name that stands for nothing else. */
+  #constant(name: string): number | undefined {
+    const { prose } = this.#context;
+    const at = mention(prose, name);
+    const match = at < 0 || /\b(?:if|when|unless) $/i.test(prose.slice(0, at)) ? null : prose.slice(at + name.length);
+    const number = match === null ? null : /^ ?= ?(-?\d+(?:\.\d+)?)(?![\w.%])/.exec(match);
+    return number === null ? undefined : Number(number[1]);
   }
 
   #near(name: string): string[] {

@@ -2,7 +2,7 @@
  * Finds what a definition states: `NAME = formula = formula, where …`. The formula must be the definition's main clause, at
  * its beginning (after "for a given robot R,"); what follows is the tail, split into symbols defined in it and prose.
  */
-import { walk, type Expr } from './ast.ts';
+import type { Expr } from './ast.ts';
 import { parseExpression, ParseFailure } from './parser.ts';
 import { repairText, tokenize, type Token } from './tokenizer.ts';
 import { plain, proseOf, titleParts } from './words.ts';
@@ -56,10 +56,7 @@ export function findStatement(title: string, definition: string): Statement {
     throw new ParseFailure('prose follows a formula without a name', 0);
   const name = symbol?.name;
   const variables = [...new Set(setVariables(tokens))];
-  const used = new Set(
-    members.flatMap((member) => [...walk(member)].flatMap((node) => (node.kind === 'name' ? [plain(node.name)] : []))),
-  );
-  const { locals, prose } = readTail(text, tokens, next, { ...options, variables, used });
+  const { locals, prose } = readTail(text, tokens, next, { ...options, variables });
   return {
     ...(name !== undefined && { symbol: name }),
     members,
@@ -113,7 +110,7 @@ function readTail(
   text: string,
   tokens: readonly Token[],
   from: number,
-  options: { entity?: string; variables: readonly string[]; used: ReadonlySet<string> },
+  options: { entity?: string; variables: readonly string[] },
 ): { locals: Map<string, Expr>; prose: string } {
   const locals = new Map<string, Expr>();
   const prose: string[] = [];
@@ -127,8 +124,8 @@ function readTail(
     const first = tokens[equals + 1]!;
     const second = tokens[equals + 2];
     const isPlainNumber = first.kind === 'number' && (second === undefined || !'/*+-^('.includes(second.text || ' '));
-    // `Low=1` is an entry of a list; a number for a name of the formula is a constant.
-    if ((isPlainNumber && !options.used.has(plain(symbol.text))) || first.kind === 'text') continue;
+    // `Low=1` is an entry of a list, `x = 0` a case: numbers alone define nothing here (see `Lookup`).
+    if (isPlainNumber || first.kind === 'text') continue;
     try {
       const parsed = parseExpression(tokens, equals + 1, options);
       if (locals.has(plain(symbol.text))) throw new ParseFailure(`${symbol.text} is defined twice`, symbol.start);

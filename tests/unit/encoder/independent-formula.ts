@@ -11,6 +11,7 @@ export interface KbItem {
   readonly id: number;
   readonly knowledge: string;
   readonly definition: string;
+  readonly type: string;
   readonly children_knowledge: number | readonly number[] | null;
 }
 
@@ -30,7 +31,7 @@ export function calculate(item: KbItem, setting: Setting, table: string, row: Ro
     if (squash(name) === 'currentdate') return new Date().toISOString().slice(0, 10);
     const children = [item.children_knowledge ?? []].flat().flatMap((id) => kb.get(id) ?? []);
     const child = children.find(({ knowledge }) => namesOf(knowledge).some((known) => squash(known) === squash(name)));
-    if (child !== undefined && !/^Enum|^'/.test(child.definition)) return calculate(child, setting, at, of);
+    if (child !== undefined && child.type !== 'value_illustration') return calculate(child, setting, at, of);
     return rows.value(read[name] ?? name, at, of);
   };
   const number = (name: string, at = table, of = row): number => {
@@ -42,7 +43,8 @@ export function calculate(item: KbItem, setting: Setting, table: string, row: Ro
     if (value.trim() !== '' && Number.isFinite(Number(value))) return Number(value);
     const list = listFor(name, item, kb);
     if (list === undefined) throw new NotCovered(`${name} is text`);
-    const points = list.get(value) ?? list.get('*');
+    const worded = [...list].find(([word]) => word.startsWith(`${value} `))?.[1];
+    const points = list.get(value) ?? worded ?? list.get('*');
     if (points === undefined) throw new Unknown();
     return points;
   };
@@ -218,7 +220,8 @@ function withSets(definition: string): string {
   return text
     .replaceAll(/\\?\{\w+ \\in \\text\{(\w+)\} \\mid \\text\{(\w+) = R\}\\?\}/g, '⟦$1 $2⟧')
     .replaceAll(/(?:\\text\{\|\}|\|)(⟦[^⟧]*⟧)(?:\\text\{\|\}|\|)/g, 'Count$1')
-    .replaceAll(/(\w+)->>'(\w+)'::(?:int|float)/g, '$1.$2');
+    .replaceAll(/->>'(\w+)'/g, '.$1')
+    .replaceAll(/::(?:integer|int|float)/g, '');
 }
 
 /** `\sum_⟦T K⟧ value`: the value goes on to the bracket that closes around it. */
