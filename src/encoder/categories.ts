@@ -111,17 +111,8 @@ function toCases(entries: readonly Entry[], dependencies: readonly KbRow[]): Exp
     if (condition === undefined) {
       if (otherwise !== undefined) throw new ParseFailure('two labels for everything else', 0);
       otherwise = value;
-    } else if (otherwise === undefined)
-      branches.push({ when: parseConditionText(worded(condition), dependencies), value });
+    } else if (otherwise === undefined) branches.push({ when: parseConditionText(condition, dependencies), value });
     else throw new ParseFailure('a condition after "otherwise"', 0);
   }
   return { kind: 'cases', branches, ...(otherwise !== undefined && { otherwise }) };
-}
-
-/** `x exceeds 1.5` and the like as comparisons. */
-function worded(condition: string): string {
-  return condition
-    .replaceAll(/\bis\s+(?=between\b)/gi, ' ')
-    .replaceAll(/\b(?:exceeds|is greater than|is above|greater than)\s+(?=[\d$])/gi, '> ')
-    .replaceAll(/\b(?:is less than|is below|falls below|less than)\s+(?=[\d$])/gi, '< ');
 }

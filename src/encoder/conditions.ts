@@ -19,6 +19,14 @@ const FLUFF = new Set(
 );
 /** Words that tie a condition to the item named before. */
 const JOINERS = new Set(['with', 'where', 'whose', 'while', 'when', 'additionally']);
+const before = (words: string): RegExp => new RegExp(String.raw`\s(?:is |are |of )?(?:${words})\s+(?=-?\d)`, 'gi');
+const WORDED: readonly [RegExp, string][] = [
+  [before('greater than or equal to|at least|no less than|not less than'), '>='],
+  [before('less than or equal to|at most|no more than|not more than|up to'), '<='],
+  [before('above|over|greater than|more than|higher than|exceeds?|exceeding'), '>'],
+  [before('below|under|less than|fewer than|lower than|falls below'), '<'],
+  [/\s(?:is\s+)?(?=between\s+\d)/gi, ''],
+];
 /** Words after the name of an item that holds. */
 const HOLDS = /^(?:exists?|criteria|characteristics|classification|situation|status|conditions?|profile|is|true|met)$/i;
 const EXPLAINS =
@@ -38,7 +46,7 @@ const SUBJECT = /^[\w\s/'’-]*$/;
  * @throws ParseFailure when part of it is not understood
  */
 export function findCondition(row: KbRow, dependencies: readonly KbRow[], restriction: Restriction): Expr {
-  const text = markNames(repairText(row.definition).trim(), dependencies);
+  const text = worded(markNames(repairText(row.definition).trim(), dependencies));
   if (IMPERATIVE.test(text)) throw new ParseFailure('it says what to do, not what holds', 0);
   const tokens = tokenize(text);
   const named = tokens.findIndex(({ isMarked, kind }) => isMarked === true && kind === 'name');
@@ -70,7 +78,7 @@ function checkSubject(subject: string, row: KbRow, restriction: Restriction): vo
 
 /** A text that is nothing but a condition. @throws ParseFailure */
 export function parseConditionText(text: string, dependencies: readonly KbRow[]): Expr {
-  const marked = markNames(text.trim(), dependencies);
+  const marked = worded(markNames(text.trim(), dependencies));
   return readWhole(marked, tokenize(marked), 0);
 }
 
@@ -82,6 +90,11 @@ function readWhole(text: string, tokens: readonly Token[], from: number): Expr {
   if (rest !== '' && rest !== '.' && !EXPLAINS.test(rest))
     throw new ParseFailure(`"${rest.slice(0, 40)}" is not understood`, end.start);
   return expr;
+}
+
+/** `is above 3`, `of at least 5`, `exceeds 2` as comparisons. Only before a number: "at least one of" stays. */
+function worded(text: string): string {
+  return WORDED.reduce((changed, [pattern, sign]) => changed.replaceAll(pattern, ` ${sign} `), text);
 }
 
 /** Names of items as one token each, and without the long name that repeats a short one. */
@@ -171,11 +184,25 @@ class ConditionList {
     const { expr, next } = parseComparison(this.#tokens, this.at, { isProse: true });
     this.at = next;
     if (isCondition(expr)) return expr;
+    if (expr.kind === 'name' && this.#token.kind === 'text') return this.#valued(expr);
     if (expr.kind === 'name' && token.isMarked) {
       while (this.#token.kind === 'name' && HOLDS.test(this.#token.text)) this.at += 1;
       return { kind: 'call', fn: 'truth', args: [expr] };
     }
     throw new ParseFailure('no condition', token.start);
+  }
+
+  /** `status 'Open' or 'Late'`. */
+  #valued(arg: Expr): Expr {
+    const values: Expr[] = [];
+    for (;;) {
+      values.push({ kind: 'text', value: this.#token.text });
+      this.at += 1;
+      const next = this.#tokens[this.at + 1];
+      if (this.#token.isMarked || this.#token.text.toLowerCase() !== 'or' || next?.kind !== 'text') break;
+      this.at += 1;
+    }
+    return values.length > 1 ? { kind: 'in', arg, values } : { kind: 'compare', op: '=', left: arg, right: values[0]! };
   }
 
   /** `high density (InfoDense > 0.8)`: what stands in brackets says what the words mean. */

@@ -143,6 +143,9 @@ class Parser extends ValueParser {
       stated =
         values.length > 1 ? { kind: 'in', arg: left, values } : { kind: 'compare', op: '=', left, right: values[0]! };
     }
+    if (stated === undefined && this.peek.kind === 'number') {
+      stated = { kind: 'compare', op: '=', left, right: this.unary() };
+    }
     if (stated === undefined) {
       this.at = start;
       return left;

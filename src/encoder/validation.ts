@@ -4,10 +4,10 @@
  */
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 
-import { writeSql } from './sql-writer.ts';
+import { writeSql, type SqlNames } from './sql-writer.ts';
 import { evaluate, type Value } from './evaluate.ts';
 import { Expansion, type ExpansionContext } from './expansion.ts';
-import { walk, type ColumnRef, type Expr } from './ast.ts';
+import { walk, type Expr } from './ast.ts';
 import { physicalSql, quoted } from './schema-index.ts';
 
 const SAMPLE = 60;
@@ -66,16 +66,34 @@ function countOf(database: DatabaseSync, sql: string, from: string): number {
   return (database.prepare(`SELECT COUNT(${sql}) AS k ${from}`).get() as { k: number }).k;
 }
 
-/** A measure over all rows of `host`. */
-export function validateMeasure(database: DatabaseSync, expr: Expr, host: string, context: ExpansionContext): Verdict {
-  const names = {
-    column: (ref: ColumnRef) => physicalSql(context.index.get(ref)!.sql, 'r'),
-    aggregate: (node: Expr & { kind: 'aggregate' }): string => {
-      const arg = node.arg === undefined ? '*' : writeSql(node.arg, names);
-      if (node.set.where === undefined) return `${node.fn.toUpperCase()}(${arg})`;
-      return `SUM(CASE WHEN ${writeSql(node.set.where, names)} THEN ${node.arg === undefined ? '1' : arg} ELSE 0 END)`;
+/** Thrown for a measure of what is not in the host's own rows. */
+class NotOwn extends Error {}
+
+/** Columns of one model's rows, derived ones by what they stand for. */
+function ownColumns(host: string, context: ExpansionContext): SqlNames {
+  const names: SqlNames = {
+    column: (ref) => {
+      const derived = context.derivedOf(ref.model, ref.column);
+      if (ref.model !== host || derived?.isLocal)
+        throw new NotOwn(`${ref.model}.${ref.column} is no column of its rows`);
+      return derived === undefined ? physicalSql(context.index.get(ref)!.sql, 'r') : writeSql(derived.expr, names);
+    },
+    aggregate: () => {
+      throw new NotOwn('a total inside a total');
     },
   };
+  return names;
+}
+
+/** A measure over all rows of `host`. */
+export function validateMeasure(database: DatabaseSync, expr: Expr, host: string, context: ExpansionContext): Verdict {
+  const rows = ownColumns(host, context);
+  const aggregate = (node: Expr & { kind: 'aggregate' }): string => {
+    const arg = node.arg === undefined ? '*' : writeSql(node.arg, rows);
+    if (node.set.where === undefined) return `${node.fn.toUpperCase()}(${arg})`;
+    return `SUM(CASE WHEN ${writeSql(node.set.where, rows)} THEN ${node.arg === undefined ? '1' : arg} ELSE 0 END)`;
+  };
+  const names = { ...rows, aggregate };
   const sql = `SELECT ${writeSql(expr, names)} AS v FROM ${quoted(context.index.model(host)!.sql_table!)} AS r`;
   const value = (database.prepare(sql).get() as { v: SQLInputValue }).v;
   if (value === null) return { kind: 'bad', reason: 'it is NULL over all rows', sql };
@@ -83,7 +101,7 @@ export function validateMeasure(database: DatabaseSync, expr: Expr, host: string
 }
 
 /** A mean written as `sum / number of rows` whose sum leaves rows out, because they have no value; undefined when there is none. */
-export function meanWithGaps(database: DatabaseSync, expr: Expr, { index }: ExpansionContext): string | undefined {
+export function meanWithGaps(database: DatabaseSync, expr: Expr, context: ExpansionContext): string | undefined {
   for (const node of walk(expr)) {
     if (
       node.kind !== 'arithmetic' ||
@@ -97,8 +115,7 @@ export function meanWithGaps(database: DatabaseSync, expr: Expr, { index }: Expa
     const table = sum.set.table;
     const refs = [...walk(sum.arg)].flatMap((part) => (part.kind === 'column' ? [part.ref] : []));
     if (table !== count.set.table || refs.some(({ model }) => model !== table)) continue;
-    const names = { column: (ref: ColumnRef) => physicalSql(index.get(ref)!.sql, 'r'), aggregate: () => 'NULL' };
-    const sql = `SELECT 1 FROM ${quoted(index.model(table)!.sql_table!)} AS r WHERE ${writeSql(sum.arg, names)} IS NULL LIMIT 1`;
+    const sql = `SELECT 1 FROM ${quoted(context.index.model(table)!.sql_table!)} AS r WHERE ${writeSql(sum.arg, ownColumns(table, context))} IS NULL LIMIT 1`;
     if (database.prepare(sql).get() !== undefined) return table;
   }
   return undefined;

@@ -119,6 +119,8 @@ describe('a condition', () => {
     ["A customer with p > 1, q < 2, and kind of 'X' or 'Y'.", 'and', 3],
     ['Signals with short pulses (Dur < 0.1), high power (Pow > 15), and no echo (Rep = 1).', 'and', 3],
     ['A logger where p < 0.3 or (q < 20 and r > 1)', 'or', 2],
+    ["A batch with status 'SCRAP', or whose p is below 0.75", 'or', 2],
+    ['A sailing whose p exceeds 3 and q of at most 5, showing haste', 'and', 2],
   ])('%s', (definition, op, parts) => {
     const found = findCondition(row('It', definition), [], none);
     expect(found).toMatchObject({ kind: 'logic', op });
