@@ -1,7 +1,7 @@
 /** Reads an item whose definition is a formula: `NAME = formula = formula, where …`. */
 import type { KbRow } from '../dataset/task.ts';
 import type { SetupResult } from '../reference/model.ts';
-import type { Expr } from './ast.ts';
+import { walk, type Expr } from './ast.ts';
 import { draftOutcome } from './draft.ts';
 import { hostOf } from './hosting.ts';
 import { Lookup } from './lookup.ts';
@@ -31,6 +31,9 @@ export function encodeFormula(row: KbRow, results: ReadonlyMap<number, SetupResu
   }
   const { cap, rest } = readCap(statement.prose);
   const attempts: Attempt[] = [];
+  const names = statement.members.flatMap((member) =>
+    [...walk(member)].flatMap((node) => (node.kind === 'name' ? [node.name] : [])),
+  );
   for (const member of statement.members) {
     const capped = cap === undefined ? member : capComponents(member, cap);
     if (capped === undefined)
@@ -40,6 +43,7 @@ export function encodeFormula(row: KbRow, results: ReadonlyMap<number, SetupResu
       results,
       prose: rest,
       locals: statement.locals,
+      names,
       index: bench.index,
       knowledge: bench.knowledge,
     });

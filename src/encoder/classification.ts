@@ -53,6 +53,7 @@ function lookupFor(row: KbRow, results: ReadonlyMap<number, SetupResult>, bench:
     results,
     prose: row.definition,
     locals: new Map(),
+    names: [],
     index: bench.index,
     knowledge: bench.knowledge,
   });

@@ -24,6 +24,8 @@ export interface LookupContext {
   readonly knowledge: KnowledgeIndex;
   readonly results: ReadonlyMap<number, SetupResult>;
   readonly locals: ReadonlyMap<string, Expr>;
+  /** The names in the formula. */
+  readonly names: readonly string[];
   /** The prose after the formula; value lists and tables are named there. */
   readonly prose: string;
 }
@@ -151,26 +153,35 @@ export class Lookup {
     const segment = this.#segment(name);
     const map = segment === undefined ? undefined : parseValueMap(segment);
     if (map === undefined) return undefined;
+    // A name that a column has letter for letter is that column, and only texts have lists.
+    const own = this.index.match(name, within);
+    const isColumn = own !== undefined && (own.tier === 'name' || own.tier === 'alias');
+    if (isColumn && !own.columns.some((column) => this.#fit(column, map) > 0)) return undefined;
     const column = this.#listColumn(name, map, segment!, within);
     if (column === undefined) return undefined;
     this.understood.push(segment!);
     return this.#mapped(name, column, map);
   }
 
-  /** The prose from where `name` is said to where the next symbol with a list is. */
+  /** The prose from where `name` is said to where the next symbol of the formula is. */
   #segment(name: string): string | undefined {
-    const { prose } = this.#context;
-    const last = name.split('.').at(-1)!;
-    const spelled = [name, last, last.replace(SYMBOL_TAIL, '')].find(
-      (form) => form.length > 1 && mention(prose, form) >= 0,
-    );
+    const { prose, names } = this.#context;
+    const spelled = formsOf(name).find((form) => mention(prose, form) >= 0);
     if (spelled === undefined) return undefined;
     const rest = prose.slice(mention(prose, spelled));
-    const [head, ...later] = rest.split(
-      /(?:,|;|\.|\s)\s*(?:and )?(?=[A-Za-z]\w*_(?:numeric|factor|score|weight|value)\b)/,
-    );
-    const segment = parseValueMap(head!) === undefined && /^\S+ and \S+/.test(rest) ? rest : head!;
-    return [segment, ...later].length > 0 ? segment : undefined;
+    let end = rest.length;
+    for (const other of names) {
+      if (plain(other) === plain(name)) continue;
+      for (const form of formsOf(other)) {
+        const at = mention(rest, form);
+        // "X and Y are scored as …" is said of both.
+        const isShared = /^(?:,| and|, and)? ?$/.test(
+          rest.slice(spelled.length, Math.max(at, 0)).replace(SYMBOL_TAIL, ''),
+        );
+        if (at > 0 && at < end && !isShared) end = at;
+      }
+    }
+    return rest.slice(0, end).replace(/[\s,;]+(?:and)?\s*$/, '');
   }
 
   #listColumn(name: string, map: ValueMap, prose: string, within?: string): ColumnInfo | undefined {
@@ -199,8 +210,19 @@ export class Lookup {
       this.index.match(stem)?.columns.some((column) => column.path === path),
     );
     if (short.length === 1) return short[0];
-    if (candidates.length === 1) return candidates[0];
+    const [only] = candidates;
+    if (candidates.length === 1 && this.#isAkin(only!, stem, prose)) return only;
     return this.issue(name, 'it is not said to which column its value list belongs', candidates.map(where));
+  }
+
+  /** Whether a symbol, or the prose about it, has a word in common with a column. */
+  #isAkin({ path, meaning }: ColumnInfo, stem: string, prose: string): boolean {
+    const known = plain(path.at(-1)! + meaning);
+    const words = [
+      ...wordsOf(stem).filter((word) => word.length > 3),
+      ...wordsOf(prose).filter((word) => word.length > 4),
+    ];
+    return words.some((word) => known.includes(word.replace(/s$/, '')) || known.includes(word.slice(0, 4)));
   }
 
   /** A text column in a formula: its value list, if another item gives one. */
@@ -275,6 +297,12 @@ export class Lookup {
       .sort((a, b) => b.hits - a.hits);
     return scored.slice(0, 3).map(({ column }) => where(column));
   }
+}
+
+/** How a name may be said in a prose: whole, its last part, without what marks it as a number. */
+function formsOf(name: string): string[] {
+  const last = name.split('.').at(-1)!;
+  return [...new Set([name, last, last.replace(SYMBOL_TAIL, '')])].filter((form) => form.length > 1);
 }
 
 /** Where a name is said in a prose, as a whole word; -1 if it is not. */

@@ -89,7 +89,7 @@ export class SchemaIndex {
     const blends =
       words.length > 1 ? all.filter(({ path }) => path.at(-1)!.length >= 4 && isPrefixBlend(path.at(-1)!, words)) : [];
     if (blends.length > 0) return { tier: 'blend', columns: blends };
-    const meant = words.length > 1 ? all.filter(({ meaning }) => saysOf(meaning, words)) : [];
+    const meant = words[0] === 'number' && words.length > 2 ? all.filter(({ meaning }) => saysOf(meaning, words)) : [];
     return meant.length > 0 ? { tier: 'meaning', columns: meant } : undefined;
   }
 
@@ -187,8 +187,10 @@ function endsWith(path: readonly string[], segments: readonly string[]): boolean
   return start >= 0 && segments.every((segment, at) => path[start + at] === segment);
 }
 
+/** Whether a meaning begins with a count: "Total number of bathrooms in …" for "number of bathrooms". */
 function saysOf(meaning: string, words: readonly string[]): boolean {
-  return ` ${wordsOf(meaning).join(' ')} `.includes(` ${words.join(' ')} `);
+  const said = ` ${wordsOf(meaning).join(' ')} `;
+  return said.startsWith(` ${words.join(' ')} `) || said.startsWith(` total ${words.join(' ')} `);
 }
 
 function push(map: Map<string, ColumnInfo[]>, key: string, column: ColumnInfo): void {

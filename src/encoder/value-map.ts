@@ -31,7 +31,7 @@ const FOR = new RegExp(String.raw`(?<![\w.'])${NUM} (?:points? )?for (?:[A-Za-z_
 export function parseValueMap(prose: string): ValueMap | undefined {
   if (/\be\.g\.|for example|such as/i.test(prose)) return undefined;
   const pairs: { literal: string; value: number }[] = [];
-  let otherwise: number | undefined;
+  const defaults: number[] = [];
   let rest = prose;
   const take = (pattern: RegExp, use: (match: RegExpMatchArray) => void): void => {
     for (const match of rest.matchAll(pattern)) use(match);
@@ -39,15 +39,18 @@ export function parseValueMap(prose: string): ValueMap | undefined {
   };
   take(QUOTED_OR_OTHERS, ([, literal, value]) => {
     pairs.push({ literal: literal!, value: Number(value) });
-    otherwise = Number(value);
+    defaults.push(Number(value));
   });
-  for (const pattern of DEFAULTS) take(pattern, ([, value]) => (otherwise = Number(value)));
+  for (const pattern of DEFAULTS) take(pattern, ([, value]) => defaults.push(Number(value)));
   take(EQUALS, ([, quoted, run, value]) => pairs.push({ literal: quoted ?? run!, value: Number(value) }));
   take(FOR, ([, value, list]) => {
     for (const [, quoted, run] of list!.matchAll(new RegExp(`'([^']+)'|(${RUN})`, 'g'))) {
       pairs.push({ literal: quoted ?? run!, value: Number(value) });
     }
   });
+  const [otherwise] = defaults;
+  // Two values for "others" are two lists that nobody has told apart.
+  if (defaults.length > 1) return undefined;
   const isList = pairs.length > 1 || (pairs.length === 1 && otherwise !== undefined);
   if (!isList || new Set(pairs.map(({ literal }) => literal)).size !== pairs.length) return undefined;
   return { pairs, ...(otherwise !== undefined && { otherwise }), rest: rest.replaceAll(/\s+/g, ' ').trim() };

@@ -160,6 +160,24 @@ describe('the rules encoder', () => {
     expect(entity(4).text).toBe("CASE WHEN (RTRIM(code) = 'OK') THEN 2 WHEN (RTRIM(code) = 'BAD') THEN 1 END");
   });
 
+  test('a list of values goes to the symbol that it is said of', async () => {
+    const list = 'grade is converted to numeric (Low=1, Medium=2, High=5)';
+    const { entity, results } = await encode([
+      { knowledge: 'Mixed', definition: `Mixed = level + grade, where level is the filling and ${list}` },
+      { knowledge: 'Blurred', definition: `Blurred = grade + weight, where weight is fixed and ${list}` },
+      {
+        knowledge: 'Twofold',
+        definition: 'Twofold = state_points + grade, where others=1 for state and others=2 for grade, Low=3',
+      },
+    ]);
+    expect(entity(0).text).toMatch(/^level \+ \(CASE WHEN \(plant\.grade = 'Low'\) THEN 1/);
+    expect(results[1]).toMatchObject({
+      status: 'deferred',
+      clarifying_questions: [expect.stringContaining('"weight"')],
+    });
+    expect(results[2]!.status).toBe('deferred');
+  });
+
   test('totals of an entity are a column of it, totals of a table a measure', async () => {
     const sum = String.raw`For a given tank R, Total Flow = \sum_{x \in \text{reading} \mid \text{tankref = R}} amount`;
     const mean = String.raw`Mean Amount = \frac{\sum_{i \in reading} amount_i}{|reading|}`;
