@@ -8,8 +8,7 @@ import { currentActor } from '../actor/context.ts';
 import { encoderNamed } from '../encoder/registry.ts';
 import { buildReference, type Reference } from '../reference/build-reference.ts';
 import { askForLock } from '../reference/held-lock.ts';
-import { markerOf } from '../reference/marked-tree.ts';
-import { MARKERS } from '../store/layout.ts';
+import { referenceMarker } from '../reference/load-reference.ts';
 
 /** What is to be built, as plain data. All paths are absolute. */
 export interface ReferenceBuildRequest {
@@ -51,7 +50,7 @@ export class KnownReferences {
   /** @throws as `buildInActor` */
   async get(request: ReferenceBuildRequest, signal?: AbortSignal): Promise<Reference> {
     const { database, referenceRoot } = request;
-    const look = () => markerOf(join(referenceRoot, database), MARKERS.referenceFingerprint);
+    const look = () => referenceMarker(join(referenceRoot, database));
     const known = this.#known.get(database);
     if (known && (await look())?.stamp === known.stamp) return { ...known.reference, wasBuilt: false };
     const reference = await buildInActor(request, signal);

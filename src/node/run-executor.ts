@@ -13,7 +13,7 @@ import { join } from 'node:path';
 
 import type { Dataset } from '../dataset/dataset.ts';
 import { ActorDiedError, RayTaskError } from '../driver/errors.ts';
-import type { TaskAssignment, TaskOutcome } from '../frameworks/assignment.ts';
+import type { TaskAssignment } from '../frameworks/assignment.ts';
 import { syntheticRow } from '../frameworks/error-row.ts';
 import type { TaskRow } from '../frameworks/framework.ts';
 import { describeError } from '../kernel/errors.ts';
@@ -22,7 +22,7 @@ import { LogSlice } from './log-slice.ts';
 import type { HostedTaskActor, TaskActors } from './task-actors.ts';
 import type { RowEnd, Shipper } from './shipper.ts';
 import { TaskQueue, type QueuedTask } from './task-queue.ts';
-import type { UploadBack } from './upload-back.ts';
+import type { ShippedTask, UploadBack } from './upload-back.ts';
 
 /** How a task ended here, as the head hears of it. */
 export type TaskEnd =
@@ -296,17 +296,6 @@ export class RunExecutor {
   async #settleShipping(most: number): Promise<void> {
     while (this.#shipping.size > most) await Promise.race(this.#shipping);
   }
-}
-
-/** What there is to ship besides the row. */
-export interface ShippedTask {
-  readonly assignment: TaskAssignment;
-  /** Absent when the actor ended under the task. */
-  readonly outcome?: TaskOutcome;
-  readonly actor: HostedTaskActor;
-  readonly startedMs: number;
-  /** What the actor printed meanwhile. */
-  readonly log: Buffer;
 }
 
 /** What is known about an end, for the row's `synthetic.cause`. */

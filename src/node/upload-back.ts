@@ -9,14 +9,26 @@ import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 
+import type { TaskAssignment, TaskOutcome } from '../frameworks/assignment.ts';
 import { systemCode } from '../kernel/errors.ts';
 import { readSeedSnapshot } from '../reference/setup.ts';
 import { shouldShip, uploadDebugBundle, uploadSetupSessions, uploadShard } from '../reference/shard.ts';
 import { MARKERS, shardId } from '../store/layout.ts';
 import type { ObjectStore } from '../store/port.ts';
-import type { ShippedTask } from './run-executor.ts';
 import type { RunSettings } from './run-settings.ts';
+import type { HostedTaskActor } from './task-actors.ts';
 import type { Shipper } from './shipper.ts';
+
+/** What there is to ship besides the row. */
+export interface ShippedTask {
+  readonly assignment: TaskAssignment;
+  /** Absent when the actor ended under the task. */
+  readonly outcome?: TaskOutcome;
+  readonly actor: HostedTaskActor;
+  readonly startedMs: number;
+  /** What the actor printed meanwhile. */
+  readonly log: Buffer;
+}
 
 export interface UploadBackOptions {
   readonly store: ObjectStore;

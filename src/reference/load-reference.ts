@@ -9,7 +9,7 @@ import type { KbRow } from '../dataset/task.ts';
 import { SkeinError } from '../kernel/errors.ts';
 import { parseJson } from '../kernel/json.ts';
 import { MARKERS } from '../store/layout.ts';
-import { readMarked } from './marked-tree.ts';
+import { markerOf, readMarked, type MarkerLook } from './marked-tree.ts';
 import type { SetupResult } from './model.ts';
 import { KB_ROWS_FILE } from './stage1.ts';
 
@@ -35,6 +35,11 @@ export async function loadReference(dir: string): Promise<LoadedReference | unde
     return { kb, results };
   });
   return read && { dir, fingerprint: read.look.text, ...read.value };
+}
+
+/** The marker of the reference at `dir`, as it stands there now. */
+export function referenceMarker(dir: string): Promise<MarkerLook | undefined> {
+  return markerOf(dir, MARKERS.referenceFingerprint);
 }
 
 /** The KB rows of a cache or a reference. @throws SkeinError CORRUPT */
