@@ -16,7 +16,7 @@ const HARMLESS = [
 ];
 /** Phrases that change it, or may. */
 const CHANGES =
-  /\b(?:capped|clamped|bounded|limited to|truncated|rounded|floored|default(?:s|ing)?|assum\w+|exclud\w+|ignor\w+|unless|except|otherwise|else|last \d+|past \d+|over the (?:last|past|season)|min-?max\w*|maptonumeric|is derived from|are derived from|determined by|depends? on|assigned|mapped|mapping|maps|converted|numeric scale|proportion of|normali[sz]ed on|normalized (?:to|by)|adjusts? for|equally|constant|estimated|cumulative|best|fastest|if applicable|depending)\b/i;
+  /\b(?:capped|clamped|bounded|limited to|truncated|rounded|floored|default(?:s|ing)?|assum\w+|exclud\w+|ignor\w+|unless|except|otherwise|else|last \d+|past \d+|over the (?:last|past|season)|min-?max\w*|maptonumeric|is derived from|are derived from|determined by|depends? on|assigned|mapped|mapping|maps|converted|numeric scale|proportion of|normali[sz]ed on|normalized (?:to|by)|adjusts? for|equally|constant|estimated|cumulative|best|fastest|if applicable|depending|only|filtered|restricted to|limited to|per (?:day|week|month|year)|in (?:thousands|millions)|squared|multiplied|divided|subtracted|truncated|clipped|inverted)\b/i;
 
 /** `each component is capped at 1.0` out of the prose: the cap and the rest. */
 export function readCap(prose: string): { cap?: number; rest: string } {
