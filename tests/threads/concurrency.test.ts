@@ -11,7 +11,7 @@ const SerialActor = ray.remote(Serial, { module: fixture('gate') });
 const CounterActor = ray.remote(Counter, { module: fixture('counter') });
 
 /** Memory that a blocked thread waits on. */
-const shared = () => new Int32Array(new SharedArrayBuffer(4));
+const shared = () => new Int32Array(new SharedArrayBuffer(8));
 
 function wake(word: Int32Array): void {
   Atomics.store(word, 0, 1);
@@ -95,7 +95,7 @@ describe('cancel', () => {
     const word = shared();
     const block = serial.block.remote(word);
     const [queued, later] = [serial.note.remote('queued'), serial.note.remote('later')];
-    await ray.get(serial.$ready());
+    await waitUntil('the thread is blocked', () => Atomics.load(word, 1) === 1);
     ray.cancel(queued);
     const error = await rejection(ray.get(queued));
     expect(error).toBeInstanceOf(ray.TaskCancelledError);
