@@ -1,6 +1,7 @@
 /**
  * The framework that encodes: it has the reference of the task's database built, makes the store that an agent would
- * work on (T-02 … T-05), and reports how the task's knowledge is covered. It submits nothing.
+ * work on (T-02 … T-05), keeps of it for the debug bundle what differs from the reference, and reports how the task's
+ * knowledge is covered. It submits nothing.
  */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -8,7 +9,7 @@ import { join } from 'node:path';
 import { deletedKbIds } from '../dataset/knowledge.ts';
 import type { Task } from '../dataset/task.ts';
 import { jsonBytes } from '../kernel/json.ts';
-import { makeTaskStore } from '../reference/task-store.ts';
+import { leaveChanges, makeTaskStore } from '../reference/task-store.ts';
 import { blankRow } from './error-row.ts';
 import type { Framework, TaskContext, TaskRow } from './framework.ts';
 import { coverageOf, coveragePage } from './knowledge-coverage.ts';
@@ -26,6 +27,7 @@ export class EncodeFramework implements Framework {
       storeDir,
       deletedKbIds: deleted,
     });
+    await leaveChanges(storeDir, reference.dir, reference.fingerprint);
     const coverage = coverageOf(task, reference.kb, reference.results);
     await writeFile(join(context.scratchDir, 'coverage.json'), jsonBytes(coverage, 2));
     await writeFile(join(context.scratchDir, 'INDEX.md'), coveragePage(task, coverage, reference.dir));

@@ -10,7 +10,7 @@ import { dropTagged } from './kb-entities.ts';
 import { SETUP_RESULTS_FILE } from './load-reference.ts';
 import { isGone } from './marked-tree.ts';
 import { memoryId, parseMemories, renderMemories } from './memory-file.ts';
-import { readModels, writeModels } from './model-folder.ts';
+import { readModels, writeModels, writeTouched } from './model-folder.ts';
 import { KB_ROWS_FILE } from './stage1.ts';
 
 /** @throws SkeinError CORRUPT when a file of the store is not what its name says */
@@ -23,11 +23,23 @@ export async function maskStore(dir: string, database: string, deletedKbIds: rea
   await maskList(join(dir, SETUP_RESULTS_FILE), 'kb_id', deleted);
 }
 
+/** A model file that holds something encoded says so; the others need not be parsed, task after task. */
+const TAGGED = /\bkb_ids?\b/;
+
 async function maskModels(dir: string, database: string, deleted: ReadonlySet<number>): Promise<void> {
+  const isHidden = (ids: readonly number[]): boolean => ids.some((id) => deleted.has(id));
+  const tagged = await readModels(dir, database, (text) => TAGGED.test(text));
+  const names = [...tagged.keys()];
+  const touched = dropTagged(tagged, isHidden);
+  if (names.every((name) => tagged.has(name))) {
+    await writeTouched(dir, database, tagged, touched);
+    return;
+  }
+  // A whole model goes: others may join it, tagged or not.
   const models = await readModels(dir, database);
   const before = new Map([...models].map(([name, model]) => [name, structuredClone(model)]));
-  const touched = dropTagged(models, (ids) => ids.some((id) => deleted.has(id)));
-  if (touched.size > 0) await writeModels(dir, database, models, before);
+  dropTagged(models, isHidden);
+  await writeModels(dir, database, models, before);
 }
 
 async function maskMemories(dir: string, database: string, deleted: ReadonlySet<number>): Promise<void> {

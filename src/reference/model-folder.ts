@@ -9,8 +9,16 @@ import type { Model } from './model.ts';
 
 const EXTENSION = '.yaml';
 
-/** The folder's models by name, in the order of their file names. Empty when there is no folder. @throws SkeinError CORRUPT */
-export async function readModels(dir: string, database: string): Promise<Map<string, Model>> {
+/**
+ * The folder's models by name, in the order of their file names. Empty when there is no folder.
+ * @param wanted looks at a file's text before it is parsed; default: all
+ * @throws SkeinError CORRUPT
+ */
+export async function readModels(
+  dir: string,
+  database: string,
+  wanted: (text: string) => boolean = () => true,
+): Promise<Map<string, Model>> {
   const folder = join(dir, 'models', database);
   const names = await readdir(folder).catch((error: unknown) => {
     if (isGone(error)) return [];
@@ -18,9 +26,12 @@ export async function readModels(dir: string, database: string): Promise<Map<str
   });
   const files = names.filter((name) => name.endsWith(EXTENSION)).sort();
   const models = await Promise.all(
-    files.map(async (name) => parseModel(join(folder, name), await readFile(join(folder, name), 'utf8'))),
+    files.map(async (name) => {
+      const text = await readFile(join(folder, name), 'utf8');
+      return wanted(text) ? [parseModel(join(folder, name), text)] : [];
+    }),
   );
-  return new Map(models.map((model) => [model.name, model]));
+  return new Map(models.flat().map((model) => [model.name, model]));
 }
 
 /**
@@ -51,4 +62,15 @@ export async function writeModels(
       await writeFile(join(folder, `${name}${EXTENSION}`), text);
     }),
   );
+}
+
+/** Writes those of `models` that are named in `touched`, over the files that stand there. */
+export async function writeTouched(
+  dir: string,
+  database: string,
+  models: ReadonlyMap<string, Model>,
+  touched: ReadonlySet<string>,
+): Promise<void> {
+  const changed = new Map([...models].filter(([name]) => touched.has(name)));
+  await writeModels(dir, database, changed, new Map());
 }

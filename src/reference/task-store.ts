@@ -6,9 +6,10 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { SkeinError } from '../kernel/errors.ts';
+import { jsonBytes } from '../kernel/json.ts';
 import { MARKERS } from '../store/layout.ts';
 import { absoluteUrl, datasourceFor, renderDatasource } from './datasource-file.ts';
-import { copyMarked } from './marked-tree.ts';
+import { copyMarked, readTree } from './marked-tree.ts';
 import { maskStore } from './masking.ts';
 
 export interface TaskStoreRequest {
@@ -42,4 +43,19 @@ export async function makeTaskStore(request: TaskStoreRequest): Promise<string> 
   await writeFile(join(storeDir, 'datasources', `${database}.yaml`), renderDatasource(datasource));
   await maskStore(storeDir, database, deletedKbIds);
   return copied.text;
+}
+
+/** Written by `leaveChanges` in place of what it took away. */
+export const UNCHANGED_FILE = 'UNCHANGED.json';
+
+/**
+ * Leaves of a task's store only what differs from its reference, and a list of the rest: for a bundle that is shipped to
+ * be read by people, while the reference itself is shipped once (U-03). The store is no store any more after that.
+ */
+export async function leaveChanges(storeDir: string, referenceDir: string, fingerprint: string): Promise<void> {
+  const [mine, theirs] = await Promise.all([readTree(storeDir), readTree(referenceDir)]);
+  const unchanged = [...mine].flatMap(([path, bytes]) => (theirs.get(path)?.equals(bytes) ? [path] : []));
+  await Promise.all(unchanged.map((path) => rm(join(storeDir, path))));
+  const list = { reference_fingerprint: fingerprint, files: unchanged };
+  await writeFile(join(storeDir, UNCHANGED_FILE), jsonBytes(list, 2));
 }
