@@ -5,8 +5,6 @@
  * code. C2 a mistake of the user's is one line on stderr, never a stack. C3 with `--json` there is exactly one JSON object
  * on stdout, whatever happens. C4 the exit code is set, not forced: what is still to be written is written.
  */
-import { setFlagsFromString } from 'node:v8';
-
 import { describeError, isSkeinError } from '../kernel/errors.ts';
 import { armFailPoint } from '../kernel/failpoint.ts';
 import type { CliContext } from './context.ts';
@@ -14,11 +12,6 @@ import { BUG, exitCodeOf, INTERRUPTED } from './exit-code.ts';
 import { Output } from './output.ts';
 import { runProgram } from './program.ts';
 import { StopSignals } from './stop-signals.ts';
-
-// A run of 10,000 tasks allocates and drops without end; with V8's roomy defaults its young generation and the slack of the
-// old one grow to twice the memory of a run of 1,000, for no speed that could be measured.
-setFlagsFromString('--optimize-for-size');
-setFlagsFromString('--max-semi-space-size=4');
 
 async function main(args: readonly string[], env: CliContext['env']): Promise<number> {
   armFailPoint(env['SKEIN_FAILPOINT']);

@@ -19,6 +19,7 @@ import type { ObjectStore } from '../store/port.ts';
 import type { CliContext } from './context.ts';
 import { exitCodeOfCounts, INTERRUPTED, NOT_FINISHED } from './exit-code.ts';
 import { fetchHome, fetchLines } from './fetch-home.ts';
+import { leanMemoryFor } from './lean-memory.ts';
 import { plural } from './progress-text.ts';
 import type { ProgressView } from './progress-view.ts';
 import { summarize, type RunSummary } from './run-summary.ts';
@@ -79,6 +80,7 @@ export async function buildMissingCaches(
 export async function runToEnd(run: RunToEnd, context: CliContext, view: ProgressView): Promise<RunSummary> {
   const { store, manifest, repeatedFlags } = run;
   const runId = manifest.run_id;
+  leanMemoryFor(manifest.instance_ids.length);
   const { stop } = context;
   const goOn = `go on with: skein resume ${runId}${repeatedFlags}`;
   let last: RunProgress | undefined;

@@ -2,8 +2,8 @@
  * Folders whose marker says that they are whole, for readers that hold no lock: the marker is looked at before and after,
  * and when it changed, the reader begins again (DESIGN rule 4).
  */
-import { constants } from 'node:fs';
-import { copyFile, mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { constants, copyFileSync } from 'node:fs';
+import { mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 import { SkeinError, systemCode } from '../kernel/errors.ts';
@@ -100,9 +100,7 @@ export async function copyMarked(source: string, marker: string, target: string)
     const files = await filesBelow(source);
     for (const folder of new Set(files.map((path) => dirname(join(target, path)))))
       await mkdir(folder, { recursive: true });
-    await Promise.all(
-      files.map((path) => copyFile(join(source, path), join(target, path), constants.COPYFILE_FICLONE)),
-    );
+    for (const path of files) copyFileSync(join(source, path), join(target, path), constants.COPYFILE_FICLONE);
   });
   return copied?.look;
 }

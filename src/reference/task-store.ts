@@ -2,6 +2,7 @@
  * A task's own copy of a reference (or of a stage-1 cache), with its datasource on this machine's database and without
  * what the task must not see (T-02 … T-05). Agents edit models, so the original is only read.
  */
+import { readFileSync, rmSync, statSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
@@ -9,7 +10,7 @@ import { SkeinError } from '../kernel/errors.ts';
 import { jsonBytes } from '../kernel/json.ts';
 import { MARKERS } from '../store/layout.ts';
 import { absoluteUrl, datasourceFor, renderDatasource } from './datasource-file.ts';
-import { copyMarked, readTree } from './marked-tree.ts';
+import { copyMarked, filesBelow } from './marked-tree.ts';
 import { maskStore } from './masking.ts';
 
 export interface TaskStoreRequest {
@@ -53,9 +54,17 @@ export const UNCHANGED_FILE = 'UNCHANGED.json';
  * be read by people, while the reference itself is shipped once (U-03). The store is no store any more after that.
  */
 export async function leaveChanges(storeDir: string, referenceDir: string, fingerprint: string): Promise<void> {
-  const [mine, theirs] = await Promise.all([readTree(storeDir), readTree(referenceDir)]);
-  const unchanged = [...mine].flatMap(([path, bytes]) => (theirs.get(path)?.equals(bytes) ? [path] : []));
-  await Promise.all(unchanged.map((path) => rm(join(storeDir, path))));
+  const unchanged = (await filesBelow(storeDir)).filter((path) =>
+    isSame(join(storeDir, path), join(referenceDir, path)),
+  );
+  for (const path of unchanged) rmSync(join(storeDir, path));
   const list = { reference_fingerprint: fingerprint, files: unchanged };
   await writeFile(join(storeDir, UNCHANGED_FILE), jsonBytes(list, 2));
+}
+
+/** Synchronous: this runs in an actor's own thread, and a small read costs a tenth of four trips to a file thread. */
+function isSame(mine: string, theirs: string): boolean {
+  const other = statSync(theirs, { throwIfNoEntry: false });
+  if (!other?.isFile() || other.size !== statSync(mine).size) return false;
+  return readFileSync(mine).equals(readFileSync(theirs));
 }
