@@ -11,7 +11,7 @@ const BUDGET_S: Readonly<Record<string, number>> = {
   unit: 60,
   contract: 30,
   threads: 60,
-  process: 120,
+  process: 90,
   crash: 180,
   slayer: 180,
 };
