@@ -10,7 +10,7 @@ import type { ObjectStore } from '../store/port.ts';
 import { listAll } from '../store/prefix.ts';
 import { ActiveRun, type RunNodes } from './active-run.ts';
 import { canonicalRow, groupRowPaths, type CanonicalRow } from '../run/canonical-row.ts';
-import { Heartbeat } from './heartbeat.ts';
+import { Heartbeat, type ActorCounts } from './heartbeat.ts';
 import { databaseOf, readManifest, type Manifest } from '../run/manifest.ts';
 import { RunLedger, type LedgerTask, type TaskPhase } from './run-ledger.ts';
 import { readStatus } from '../run/status.ts';
@@ -23,10 +23,12 @@ export interface AdoptOptions {
   readonly runId: string;
   readonly log: Logger;
   readonly nodes: RunNodes;
+  /** For the status. */
+  readonly actors: () => ActorCounts;
 }
 
 /** The run, ready to be dispatched. @throws SkeinError NOT_FOUND | CORRUPT (manifest) | STORE_UNAVAILABLE */
-export async function adoptRun({ store, runId, log, nodes }: AdoptOptions): Promise<ActiveRun> {
+export async function adoptRun({ store, runId, log, nodes, actors }: AdoptOptions): Promise<ActiveRun> {
   const manifest = await readManifest(store, runId);
   const [rows, status] = await Promise.all([readRows(store, manifest), readStatus(store, runId)]);
   const attempt = status?.attempt ?? 1;
@@ -42,7 +44,7 @@ export async function adoptRun({ store, runId, log, nodes }: AdoptOptions): Prom
     })
     .sort(byDatabaseAndId);
   const ledger = new RunLedger(tasks);
-  const heartbeat = new Heartbeat(store, log);
+  const heartbeat = new Heartbeat(store, log, actors);
   const run = new ActiveRun(runId, attempt, ledger, nodes, heartbeat);
   await heartbeat.start(run);
   return run;

@@ -109,6 +109,13 @@ export class Head implements AsyncDisposable, NodeListener {
       store,
       runId,
       log,
+      actors: () => {
+        const sessions = [...this.#sessions.values()];
+        return {
+          live: sessions.reduce((sum, { actorsLive }) => sum + actorsLive, 0),
+          pending: sessions.reduce((sum, { actorsPending }) => sum + actorsPending, 0),
+        };
+      },
       nodes: {
         drain: (node, id, graceMs) => this.#sessions.get(node)?.send({ $case: 'drain', value: { runId: id, graceMs } }),
         close: (node, id) => this.#sessions.get(node)?.send({ $case: 'closeRun', value: { runId: id } }),

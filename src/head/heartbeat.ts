@@ -14,16 +14,25 @@ import { makeStatus, writeStatus } from '../run/status.ts';
 /** Buckets take about one write per object and second; a waiter calls a run stalled after 300 s (§1L). */
 const BEAT_INTERVAL_MS = 5_000;
 
+/** Actors of all nodes. */
+export interface ActorCounts {
+  readonly live: number;
+  readonly pending: number;
+}
+
 export class Heartbeat implements RunRecord {
   readonly #store: ObjectStore;
   readonly #log: Logger;
+  readonly #actors: () => ActorCounts;
   #run: ActiveRun | undefined;
   #timer: NodeJS.Timeout | undefined;
   #writing: Promise<void> = Promise.resolve();
 
-  constructor(store: ObjectStore, log: Logger) {
+  /** @param actors live and starting ones of the nodes, at the moment of a beat (P-05) */
+  constructor(store: ObjectStore, log: Logger, actors: () => ActorCounts) {
     this.#store = store;
     this.#log = log;
+    this.#actors = actors;
   }
 
   /** Writes the first beat and goes on until the end. */
@@ -68,6 +77,7 @@ export class Heartbeat implements RunRecord {
         instance_id: instanceId,
         elapsed_s: Math.max(0, nowMs - startedMs) / 1000,
       })),
+      actors: { ...this.#actors() },
       rows_ok: rowsOk,
       rows_error: rowsError,
       databases: databases.map(({ database, total: all, done, errors, inFlight: running }) => ({
