@@ -64,14 +64,15 @@ export class LockKeeper implements AsyncDisposable {
     const path = join(root, buildLockName(request.database));
     const signal = AbortSignal.any([this.#closing.signal, ...(request.signal ? [request.signal] : [])]);
     const holderPath = join(root, '.skein', `.lock-${request.database}.json`);
-    await mkdir(join(root, '.skein'), { recursive: true }).catch((error: unknown) => {
-      throw fileSystemError(`locking ${request.database} in ${root}`, error);
-    });
     const turnstile = this.#turnstiles.get(path) ?? new Turnstile();
     this.#turnstiles.set(path, turnstile);
+    // Nothing may be awaited before this: who asks first must stand first (L1).
     const leave = await turnstile.enter(signal, `waiting for the lock ${path}`);
     let kernel: KernelLock | undefined;
     try {
+      await mkdir(join(root, '.skein'), { recursive: true }).catch((error: unknown) => {
+        throw fileSystemError(`locking ${request.database} in ${root}`, error);
+      });
       const onWait = (): void => request.onWait?.(holderText(holderPath));
       kernel = await takeKernelLock(path, { signal, onWait });
       const directory = await takeLockDirectory({ path, holderPath, owner: request.owner, signal, onWait });
