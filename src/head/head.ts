@@ -171,7 +171,18 @@ export class Head implements AsyncDisposable, NodeListener {
   joined(session: NodeSession): void {
     this.#options.log.info({ node: session.node, version: session.hello.version }, 'node joined');
     this.#sessions.set(session.node, session);
-    session.send({ $case: 'welcome', value: { version: VERSION } });
+    session.send({
+      $case: 'welcome',
+      value: {
+        version: VERSION,
+        sessionId: '',
+        isResumed: false,
+        lastReceived: 0,
+        window: 0,
+        headEpoch: 0,
+        storeUrl: this.#options.store.url,
+      },
+    });
     for (const [runId, run] of this.#active) {
       if (run.phase.kind === 'running') session.send({ $case: 'openRun', value: { runId } });
     }
@@ -241,6 +252,8 @@ export class Head implements AsyncDisposable, NodeListener {
           runId: run.runId,
           database: choice.database,
           tasks: tasks.map(({ instanceId, attempt }) => ({ instanceId, attempt })),
+          grantEpoch: 0,
+          reference: undefined,
         },
       });
       return true;

@@ -37,7 +37,7 @@ export class NodeSession {
 
 /** Serves `stream` until it ends: the first event must be a hello. */
 export function serveNode(stream: ServerDuplexStream<LinkRequest, LinkResponse>, listener: NodeListener): void {
-  const batcher = new Batcher<HeadOrder>((orders, sequence) => stream.write({ sequence, orders }));
+  const batcher = new Batcher<HeadOrder>((orders, sequence) => stream.write({ sequence, orders, acknowledged: 0 }));
   let session: NodeSession | undefined;
 
   stream.on('drain', () => batcher.drained());

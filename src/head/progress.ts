@@ -29,11 +29,16 @@ export function progressOf(run: ActiveRun, nodes: readonly NodeSession[], nowMs 
       instanceId,
       database,
       elapsedS: Math.max(0, nowMs - startedMs) / 1000,
+      node: '',
     })),
     databases: databases.map((tally) => ({ ...tally })),
     actorsLive: nodes.reduce((sum, { actorsLive }) => sum + actorsLive, 0),
     actorsPending: nodes.reduce((sum, { actorsPending }) => sum + actorsPending, 0),
     helperFailures: Object.fromEntries(run.helperFailures),
     error: phase.kind === 'ended' && phase.end.kind === 'failed' ? phase.end.error : '',
+    nodes: nodes.length,
+    retried: 0,
+    lateRows: 0,
+    duplicateRows: 0,
   };
 }

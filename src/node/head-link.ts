@@ -43,7 +43,7 @@ export class HeadLink implements AsyncDisposable {
     this.#client = new NodeServiceClient(address, ChannelCredentials.createInsecure(), CHANNEL_OPTIONS);
     const stream = this.#client.link(tokenMetadata(token));
     this.#stream = stream;
-    this.#batcher = new Batcher((events, sequence) => stream.write({ sequence, events }));
+    this.#batcher = new Batcher((events, sequence) => stream.write({ sequence, events, acknowledged: 0 }));
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#ended = promise;
 

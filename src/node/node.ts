@@ -75,7 +75,16 @@ export class Node implements AsyncDisposable {
       node.#link = await HeadLink.open({
         address,
         token,
-        hello: { node: name, bootId: randomUUID(), version: VERSION, actors },
+        hello: {
+          node: name,
+          bootId: randomUUID(),
+          version: VERSION,
+          actors,
+          dataDirId: '',
+          sessionId: '',
+          lastReceived: 0,
+          window: 0,
+        },
         onOrder: (order) => node.#obey(order),
         onEnd: (error) => node.#headEnded(error),
       });
@@ -185,7 +194,10 @@ export class Node implements AsyncDisposable {
       started: ({ instanceId, attempt }) =>
         this.#link?.send({ $case: 'taskStarted', value: { runId, instanceId, attempt } }),
       ended: ({ instanceId, attempt }: QueuedTask, end) =>
-        this.#link?.send({ $case: 'taskEnded', value: { runId, instanceId, attempt, ...wireEnd(end) } }),
+        this.#link?.send({
+          $case: 'taskEnded',
+          value: { runId, instanceId, attempt, ...wireEnd(end), isLate: false, isDuplicate: false },
+        }),
       actorsChanged: (live) => this.#link?.send({ $case: 'actorsChanged', value: { live, pending: 0 } }),
     };
   }

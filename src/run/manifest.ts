@@ -63,6 +63,17 @@ export const manifestSchema = z.looseObject({
   databases: z.record(name, name).default({}),
   created_at_ms: z.number().default(0),
   skein_version: z.string().default(''),
+  /** How many times a task whose actor or node was lost is started again, as the next attempt; 0 = never (the seed's). */
+  retry_lost: z.number().int().nonnegative().default(1),
+  /** How long a node may be silent before its tasks count as lost; null = as the head was told. */
+  lost_after_ms: z.number().nullable().default(null),
+  /** Tasks that may be out at once over all nodes; 0 = no limit. */
+  max_in_flight: z.number().int().nonnegative().default(0),
+  /** Where the dataset lies in the store, content by content (V-05); null = only on the submitting machine. */
+  dataset_content: z
+    .looseObject({ tasks: z.string(), databases: z.record(name, z.string()) })
+    .nullable()
+    .default(null),
   /** Fingerprint per database of the references that went up as the OPTIONAL seed (S-06). */
   seed: z.record(name, z.string()).default({}),
 });
@@ -124,6 +135,9 @@ const FREE_FIELDS: ReadonlySet<string> = new Set([
   'seed',
   'grace_ms',
   'actor_block_timeout_ms',
+  'retry_lost',
+  'lost_after_ms',
+  'max_in_flight',
   'render_inputs',
 ]);
 

@@ -40,6 +40,27 @@ export function buildLockName(database: string): string {
   return `${parseName('database', database)}.build.lock`;
 }
 
+/** The lease of the cluster's head: one daemon per bucket acts (DESIGN "Head life"). */
+export const HEAD_LEASE_NAME = 'skein/head.json';
+
+/** Who works on a run: a head daemon or an embedded one. */
+export const runLeaseName = (runId: string): string => `${runPrefix(runId)}lease.json`;
+
+/** Who may encode `database` for `encoding` (a digest of dataset content and encoder), cluster-wide (DESIGN rule 5). */
+export function grantName(encoding: string, database: string): string {
+  return `skein/grants/${parseName('encoding', encoding)}/${parseName('database', database)}.json`;
+}
+
+/** `datasets/<db>/<digest>/`: the files of one database of a dataset, `_upload_complete` last (V-05). */
+export function datasetPrefix(database: string, digest: string): string {
+  return `datasets/${parseName('database', database)}/${parseName('digest', digest)}/`;
+}
+
+/** The tasks file of a dataset. No database begins with `_`, so it meets none. */
+export function datasetTasksName(digest: string): string {
+  return `datasets/_tasks/${parseName('digest', digest)}.jsonl`;
+}
+
 function attemptNumber(attempt: number): number {
   if (Number.isSafeInteger(attempt) && attempt >= 1) return attempt;
   throw new SkeinError('INVALID_INPUT', `attempt ${attempt} is no whole number from 1 up`);

@@ -31,7 +31,7 @@ export class HeadClient implements Disposable {
 
   /** Hands a run, whose manifest is in the store, to the head. */
   async startRun(runId: string): Promise<void> {
-    await this.#call(this.#client.startRun.bind(this.#client), { runId });
+    await this.#call(this.#client.startRun.bind(this.#client), { runId, maxInFlight: 0 });
   }
 
   /** Nothing new is started; what runs has `graceMs` to end. */

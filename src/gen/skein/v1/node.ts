@@ -25,7 +25,77 @@ export const protobufFileName = "skein/v1/node.proto";
 /**
  * The stream between a node and the head. The node dials, so a node needs no open port. Everything travels in batches:
  * one frame a tick carries all that happened in it (DESIGN rule 12).
+ *
+ * A session outlives its streams. Each side numbers its frames 1, 2, 3 ... per session, keeps what is not acknowledged, and
+ * sends it again on the next stream; what has been seen is dropped. Each side may have at most `window` unacknowledged
+ * frames out (credit). A session that the head does not know (it was restarted, or gave the node up) is answered
+ * with a new one, and the node tells by `Inventory` what it holds.
  */
+
+export const HeldState = {
+  UNSPECIFIED: 0,
+  /** QUEUED - Not started yet. */
+  QUEUED: 1,
+  RUNNING: 2,
+  /** SHIPPING - Its result lies in the spool and is on its way to the store; an end follows. */
+  SHIPPING: 3,
+  /** ORPHANED - Started by an earlier life of this data dir that left no result: the task is lost. */
+  ORPHANED: 4,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type HeldState = typeof HeldState[keyof typeof HeldState];
+
+export namespace HeldState {
+  export type UNSPECIFIED = typeof HeldState.UNSPECIFIED;
+  export type QUEUED = typeof HeldState.QUEUED;
+  export type RUNNING = typeof HeldState.RUNNING;
+  export type SHIPPING = typeof HeldState.SHIPPING;
+  export type ORPHANED = typeof HeldState.ORPHANED;
+  export type UNRECOGNIZED = typeof HeldState.UNRECOGNIZED;
+}
+
+export function heldStateFromJSON(object: any): HeldState {
+  switch (object) {
+    case 0:
+    case "HELD_STATE_UNSPECIFIED":
+      return HeldState.UNSPECIFIED;
+    case 1:
+    case "HELD_STATE_QUEUED":
+      return HeldState.QUEUED;
+    case 2:
+    case "HELD_STATE_RUNNING":
+      return HeldState.RUNNING;
+    case 3:
+    case "HELD_STATE_SHIPPING":
+      return HeldState.SHIPPING;
+    case 4:
+    case "HELD_STATE_ORPHANED":
+      return HeldState.ORPHANED;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return HeldState.UNRECOGNIZED;
+  }
+}
+
+export function heldStateToJSON(object: HeldState): string {
+  switch (object) {
+    case HeldState.UNSPECIFIED:
+      return "HELD_STATE_UNSPECIFIED";
+    case HeldState.QUEUED:
+      return "HELD_STATE_QUEUED";
+    case HeldState.RUNNING:
+      return "HELD_STATE_RUNNING";
+    case HeldState.SHIPPING:
+      return "HELD_STATE_SHIPPING";
+    case HeldState.ORPHANED:
+      return "HELD_STATE_ORPHANED";
+    case HeldState.UNRECOGNIZED:
+    default:
+      return "UNRECOGNIZED";
+  }
+}
 
 export const Outcome = {
   UNSPECIFIED: 0,
@@ -103,15 +173,18 @@ export function outcomeToJSON(object: Outcome): string {
 
 /** node -> head */
 export interface LinkRequest {
-  /** 1, 2, 3 ... per stream and direction. */
+  /** 0 for the hello and for frames that only acknowledge. */
   sequence: number;
   events: NodeEvent[];
+  /** All frames of the head up to this one are taken care of. */
+  acknowledged: number;
 }
 
 /** head -> node */
 export interface LinkResponse {
   sequence: number;
   orders: HeadOrder[];
+  acknowledged: number;
 }
 
 export interface NodeEvent {
@@ -123,6 +196,10 @@ export interface NodeEvent {
     | { $case: "actorsChanged"; value: ActorsChanged }
     | { $case: "runClosed"; value: RunClosed }
     | { $case: "runFailed"; value: RunFailed }
+    | { $case: "inventory"; value: Inventory }
+    | { $case: "referenceReady"; value: ReferenceReady }
+    | { $case: "health"; value: NodeHealth }
+    | { $case: "leaving"; value: Leaving }
     | undefined;
 }
 
@@ -133,20 +210,55 @@ export interface HeadOrder {
     | { $case: "batch"; value: Batch }
     | { $case: "drain"; value: Drain }
     | { $case: "closeRun"; value: CloseRun }
+    | { $case: "revoke"; value: Revoke }
+    | { $case: "steal"; value: Steal }
+    | { $case: "referenceAvailable"; value: ReferenceAvailable }
     | undefined;
 }
 
 export interface Hello {
   node: string;
-  /** New at every start of the daemon: the same node with another boot id is proof that its earlier self is dead. */
+  /** New at every start of the daemon: the same data dir with another boot id is proof that its earlier self is dead. */
   bootId: string;
   version: string;
   /** How many actors it hosts at once. */
   actors: number;
+  /** Made once per data dir and kept there. */
+  dataDirId: string;
+  /** The session that this stream goes on with; empty for a new one. */
+  sessionId: string;
+  /** Of that session: the last frame of the head that was taken care of. */
+  lastReceived: number;
+  /** Frames that the node lets the head have unacknowledged. */
+  window: number;
 }
 
 export interface Welcome {
   version: string;
+  sessionId: string;
+  /** False: the session is new, whatever the hello asked for. */
+  isResumed: boolean;
+  lastReceived: number;
+  window: number;
+  /** Of the head's lease. A node obeys no head of a lower epoch than it has seen. */
+  headEpoch: number;
+  /** The store of the cluster. */
+  storeUrl: string;
+}
+
+/** What a node holds, at the begin of a session: the head goes on from it. */
+export interface Inventory {
+  tasks: HeldTask[];
+  openRuns: string[];
+}
+
+export interface HeldTask {
+  runId: string;
+  instanceId: string;
+  attempt: number;
+  database: string;
+  state: HeldState;
+  startedMs: number;
 }
 
 /** The node reads the manifest from the store and gets ready. */
@@ -163,6 +275,15 @@ export interface Batch {
   runId: string;
   database: string;
   tasks: TaskRef[];
+  /** Above 0: this node may encode the database, under this epoch. 0: it may not, and takes `reference`. */
+  grantEpoch: number;
+  reference: ReferencePlace | undefined;
+}
+
+/** Where a whole reference lies in the store; empty: in the run's own setup, or none is needed. */
+export interface ReferencePlace {
+  runId: string;
+  shard: string;
 }
 
 export interface TaskRef {
@@ -183,11 +304,44 @@ export interface TaskEnded {
   outcome: Outcome;
   /** First line of the error, empty if none. */
   error: string;
+  /** Another row stood in its place and this one lies beside it. */
+  isLate: boolean;
+  isDuplicate: boolean;
+}
+
+/** The node holds a whole reference of the database, and the store has it too. */
+export interface ReferenceReady {
+  runId: string;
+  database: string;
+  grantEpoch: number;
+  /** Empty: the run's own setup holds the very same one. */
+  shard: string;
+  digest: string;
+  wasEncoded: boolean;
+}
+
+export interface ReferenceAvailable {
+  runId: string;
+  database: string;
+  place: ReferencePlace | undefined;
 }
 
 export interface ActorsChanged {
   live: number;
   pending: number;
+}
+
+export interface NodeHealth {
+  /** Empty: all is well. Else why the node takes no work: `disk full: ...`, `store unreachable: ...`. */
+  trouble: string;
+  spoolBytes: number;
+  spoolRows: number;
+  rssBytes: number;
+}
+
+/** The node goes away on purpose: what it has not started comes back by `TaskEnded` (returned) before this. */
+export interface Leaving {
+  reason: string;
 }
 
 /** Start nothing new; what runs has `grace_ms` to end. */
@@ -199,6 +353,19 @@ export interface Drain {
 /** No task is left: end the run's actors and ship what is still here. */
 export interface CloseRun {
   runId: string;
+}
+
+/** These attempts were given away: end them if they still run. Rows of theirs that are made already are stored beside. */
+export interface Revoke {
+  runId: string;
+  tasks: TaskRef[];
+}
+
+/** Give back up to `count` tasks of the database that have not started; they come back as returned. */
+export interface Steal {
+  runId: string;
+  database: string;
+  count: number;
 }
 
 export interface RunClosed {
@@ -219,7 +386,7 @@ export interface RunFailed {
 }
 
 function createBaseLinkRequest(): LinkRequest {
-  return { sequence: 0, events: [] };
+  return { sequence: 0, events: [], acknowledged: 0 };
 }
 
 export const LinkRequest: MessageFns<LinkRequest> = {
@@ -229,6 +396,9 @@ export const LinkRequest: MessageFns<LinkRequest> = {
     }
     for (const v of message.events) {
       NodeEvent.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.acknowledged !== 0) {
+      writer.uint32(24).uint32(message.acknowledged);
     }
     return writer;
   },
@@ -262,6 +432,14 @@ export const LinkRequest: MessageFns<LinkRequest> = {
             message.events.push(NodeEvent.decode(reader, reader.uint32()));
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.acknowledged = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -278,6 +456,7 @@ export const LinkRequest: MessageFns<LinkRequest> = {
     return {
       sequence: isSet(object.sequence) ? globalThis.Number(object.sequence) : 0,
       events: globalThis.Array.isArray(object?.events) ? object.events.map((e: any) => NodeEvent.fromJSON(e)) : [],
+      acknowledged: isSet(object.acknowledged) ? globalThis.Number(object.acknowledged) : 0,
     };
   },
 
@@ -289,6 +468,9 @@ export const LinkRequest: MessageFns<LinkRequest> = {
     if (message.events?.length) {
       obj.events = message.events.map((e) => NodeEvent.toJSON(e));
     }
+    if (message.acknowledged !== 0) {
+      obj.acknowledged = Math.round(message.acknowledged);
+    }
     return obj;
   },
 
@@ -299,12 +481,13 @@ export const LinkRequest: MessageFns<LinkRequest> = {
     const message = createBaseLinkRequest();
     message.sequence = object.sequence ?? 0;
     message.events = object.events?.map((e) => NodeEvent.fromPartial(e)) || [];
+    message.acknowledged = object.acknowledged ?? 0;
     return message;
   },
 };
 
 function createBaseLinkResponse(): LinkResponse {
-  return { sequence: 0, orders: [] };
+  return { sequence: 0, orders: [], acknowledged: 0 };
 }
 
 export const LinkResponse: MessageFns<LinkResponse> = {
@@ -314,6 +497,9 @@ export const LinkResponse: MessageFns<LinkResponse> = {
     }
     for (const v of message.orders) {
       HeadOrder.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.acknowledged !== 0) {
+      writer.uint32(24).uint32(message.acknowledged);
     }
     return writer;
   },
@@ -347,6 +533,14 @@ export const LinkResponse: MessageFns<LinkResponse> = {
             message.orders.push(HeadOrder.decode(reader, reader.uint32()));
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.acknowledged = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -363,6 +557,7 @@ export const LinkResponse: MessageFns<LinkResponse> = {
     return {
       sequence: isSet(object.sequence) ? globalThis.Number(object.sequence) : 0,
       orders: globalThis.Array.isArray(object?.orders) ? object.orders.map((e: any) => HeadOrder.fromJSON(e)) : [],
+      acknowledged: isSet(object.acknowledged) ? globalThis.Number(object.acknowledged) : 0,
     };
   },
 
@@ -374,6 +569,9 @@ export const LinkResponse: MessageFns<LinkResponse> = {
     if (message.orders?.length) {
       obj.orders = message.orders.map((e) => HeadOrder.toJSON(e));
     }
+    if (message.acknowledged !== 0) {
+      obj.acknowledged = Math.round(message.acknowledged);
+    }
     return obj;
   },
 
@@ -384,6 +582,7 @@ export const LinkResponse: MessageFns<LinkResponse> = {
     const message = createBaseLinkResponse();
     message.sequence = object.sequence ?? 0;
     message.orders = object.orders?.map((e) => HeadOrder.fromPartial(e)) || [];
+    message.acknowledged = object.acknowledged ?? 0;
     return message;
   },
 };
@@ -415,6 +614,18 @@ export const NodeEvent: MessageFns<NodeEvent> = {
         break;
       case "runFailed":
         RunFailed.encode(message.event.value, writer.uint32(58).fork()).join();
+        break;
+      case "inventory":
+        Inventory.encode(message.event.value, writer.uint32(66).fork()).join();
+        break;
+      case "referenceReady":
+        ReferenceReady.encode(message.event.value, writer.uint32(74).fork()).join();
+        break;
+      case "health":
+        NodeHealth.encode(message.event.value, writer.uint32(82).fork()).join();
+        break;
+      case "leaving":
+        Leaving.encode(message.event.value, writer.uint32(90).fork()).join();
         break;
     }
     return writer;
@@ -489,6 +700,38 @@ export const NodeEvent: MessageFns<NodeEvent> = {
             message.event = { $case: "runFailed", value: RunFailed.decode(reader, reader.uint32()) };
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.event = { $case: "inventory", value: Inventory.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.event = { $case: "referenceReady", value: ReferenceReady.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.event = { $case: "health", value: NodeHealth.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.event = { $case: "leaving", value: Leaving.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -529,6 +772,16 @@ export const NodeEvent: MessageFns<NodeEvent> = {
         ? { $case: "runFailed", value: RunFailed.fromJSON(object.runFailed) }
         : isSet(object.run_failed)
         ? { $case: "runFailed", value: RunFailed.fromJSON(object.run_failed) }
+        : isSet(object.inventory)
+        ? { $case: "inventory", value: Inventory.fromJSON(object.inventory) }
+        : isSet(object.referenceReady)
+        ? { $case: "referenceReady", value: ReferenceReady.fromJSON(object.referenceReady) }
+        : isSet(object.reference_ready)
+        ? { $case: "referenceReady", value: ReferenceReady.fromJSON(object.reference_ready) }
+        : isSet(object.health)
+        ? { $case: "health", value: NodeHealth.fromJSON(object.health) }
+        : isSet(object.leaving)
+        ? { $case: "leaving", value: Leaving.fromJSON(object.leaving) }
         : undefined,
     };
   },
@@ -549,6 +802,14 @@ export const NodeEvent: MessageFns<NodeEvent> = {
       obj.runClosed = RunClosed.toJSON(message.event.value);
     } else if (message.event?.$case === "runFailed") {
       obj.runFailed = RunFailed.toJSON(message.event.value);
+    } else if (message.event?.$case === "inventory") {
+      obj.inventory = Inventory.toJSON(message.event.value);
+    } else if (message.event?.$case === "referenceReady") {
+      obj.referenceReady = ReferenceReady.toJSON(message.event.value);
+    } else if (message.event?.$case === "health") {
+      obj.health = NodeHealth.toJSON(message.event.value);
+    } else if (message.event?.$case === "leaving") {
+      obj.leaving = Leaving.toJSON(message.event.value);
     }
     return obj;
   },
@@ -601,6 +862,30 @@ export const NodeEvent: MessageFns<NodeEvent> = {
         }
         break;
       }
+      case "inventory": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "inventory", value: Inventory.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "referenceReady": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "referenceReady", value: ReferenceReady.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "health": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "health", value: NodeHealth.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "leaving": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "leaving", value: Leaving.fromPartial(object.event.value) };
+        }
+        break;
+      }
     }
     return message;
   },
@@ -627,6 +912,15 @@ export const HeadOrder: MessageFns<HeadOrder> = {
         break;
       case "closeRun":
         CloseRun.encode(message.order.value, writer.uint32(42).fork()).join();
+        break;
+      case "revoke":
+        Revoke.encode(message.order.value, writer.uint32(50).fork()).join();
+        break;
+      case "steal":
+        Steal.encode(message.order.value, writer.uint32(58).fork()).join();
+        break;
+      case "referenceAvailable":
+        ReferenceAvailable.encode(message.order.value, writer.uint32(66).fork()).join();
         break;
     }
     return writer;
@@ -685,6 +979,30 @@ export const HeadOrder: MessageFns<HeadOrder> = {
             message.order = { $case: "closeRun", value: CloseRun.decode(reader, reader.uint32()) };
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.order = { $case: "revoke", value: Revoke.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.order = { $case: "steal", value: Steal.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.order = { $case: "referenceAvailable", value: ReferenceAvailable.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -713,6 +1031,14 @@ export const HeadOrder: MessageFns<HeadOrder> = {
         ? { $case: "closeRun", value: CloseRun.fromJSON(object.closeRun) }
         : isSet(object.close_run)
         ? { $case: "closeRun", value: CloseRun.fromJSON(object.close_run) }
+        : isSet(object.revoke)
+        ? { $case: "revoke", value: Revoke.fromJSON(object.revoke) }
+        : isSet(object.steal)
+        ? { $case: "steal", value: Steal.fromJSON(object.steal) }
+        : isSet(object.referenceAvailable)
+        ? { $case: "referenceAvailable", value: ReferenceAvailable.fromJSON(object.referenceAvailable) }
+        : isSet(object.reference_available)
+        ? { $case: "referenceAvailable", value: ReferenceAvailable.fromJSON(object.reference_available) }
         : undefined,
     };
   },
@@ -729,6 +1055,12 @@ export const HeadOrder: MessageFns<HeadOrder> = {
       obj.drain = Drain.toJSON(message.order.value);
     } else if (message.order?.$case === "closeRun") {
       obj.closeRun = CloseRun.toJSON(message.order.value);
+    } else if (message.order?.$case === "revoke") {
+      obj.revoke = Revoke.toJSON(message.order.value);
+    } else if (message.order?.$case === "steal") {
+      obj.steal = Steal.toJSON(message.order.value);
+    } else if (message.order?.$case === "referenceAvailable") {
+      obj.referenceAvailable = ReferenceAvailable.toJSON(message.order.value);
     }
     return obj;
   },
@@ -769,13 +1101,31 @@ export const HeadOrder: MessageFns<HeadOrder> = {
         }
         break;
       }
+      case "revoke": {
+        if (object.order?.value !== undefined && object.order?.value !== null) {
+          message.order = { $case: "revoke", value: Revoke.fromPartial(object.order.value) };
+        }
+        break;
+      }
+      case "steal": {
+        if (object.order?.value !== undefined && object.order?.value !== null) {
+          message.order = { $case: "steal", value: Steal.fromPartial(object.order.value) };
+        }
+        break;
+      }
+      case "referenceAvailable": {
+        if (object.order?.value !== undefined && object.order?.value !== null) {
+          message.order = { $case: "referenceAvailable", value: ReferenceAvailable.fromPartial(object.order.value) };
+        }
+        break;
+      }
     }
     return message;
   },
 };
 
 function createBaseHello(): Hello {
-  return { node: "", bootId: "", version: "", actors: 0 };
+  return { node: "", bootId: "", version: "", actors: 0, dataDirId: "", sessionId: "", lastReceived: 0, window: 0 };
 }
 
 export const Hello: MessageFns<Hello> = {
@@ -791,6 +1141,18 @@ export const Hello: MessageFns<Hello> = {
     }
     if (message.actors !== 0) {
       writer.uint32(32).uint32(message.actors);
+    }
+    if (message.dataDirId !== "") {
+      writer.uint32(42).string(message.dataDirId);
+    }
+    if (message.sessionId !== "") {
+      writer.uint32(50).string(message.sessionId);
+    }
+    if (message.lastReceived !== 0) {
+      writer.uint32(56).uint32(message.lastReceived);
+    }
+    if (message.window !== 0) {
+      writer.uint32(64).uint32(message.window);
     }
     return writer;
   },
@@ -840,6 +1202,38 @@ export const Hello: MessageFns<Hello> = {
             message.actors = reader.uint32();
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.dataDirId = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.sessionId = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.lastReceived = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.window = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -862,6 +1256,22 @@ export const Hello: MessageFns<Hello> = {
         : "",
       version: isSet(object.version) ? globalThis.String(object.version) : "",
       actors: isSet(object.actors) ? globalThis.Number(object.actors) : 0,
+      dataDirId: isSet(object.dataDirId)
+        ? globalThis.String(object.dataDirId)
+        : isSet(object.data_dir_id)
+        ? globalThis.String(object.data_dir_id)
+        : "",
+      sessionId: isSet(object.sessionId)
+        ? globalThis.String(object.sessionId)
+        : isSet(object.session_id)
+        ? globalThis.String(object.session_id)
+        : "",
+      lastReceived: isSet(object.lastReceived)
+        ? globalThis.Number(object.lastReceived)
+        : isSet(object.last_received)
+        ? globalThis.Number(object.last_received)
+        : 0,
+      window: isSet(object.window) ? globalThis.Number(object.window) : 0,
     };
   },
 
@@ -879,6 +1289,18 @@ export const Hello: MessageFns<Hello> = {
     if (message.actors !== 0) {
       obj.actors = Math.round(message.actors);
     }
+    if (message.dataDirId !== "") {
+      obj.dataDirId = message.dataDirId;
+    }
+    if (message.sessionId !== "") {
+      obj.sessionId = message.sessionId;
+    }
+    if (message.lastReceived !== 0) {
+      obj.lastReceived = Math.round(message.lastReceived);
+    }
+    if (message.window !== 0) {
+      obj.window = Math.round(message.window);
+    }
     return obj;
   },
 
@@ -891,18 +1313,40 @@ export const Hello: MessageFns<Hello> = {
     message.bootId = object.bootId ?? "";
     message.version = object.version ?? "";
     message.actors = object.actors ?? 0;
+    message.dataDirId = object.dataDirId ?? "";
+    message.sessionId = object.sessionId ?? "";
+    message.lastReceived = object.lastReceived ?? 0;
+    message.window = object.window ?? 0;
     return message;
   },
 };
 
 function createBaseWelcome(): Welcome {
-  return { version: "" };
+  return { version: "", sessionId: "", isResumed: false, lastReceived: 0, window: 0, headEpoch: 0, storeUrl: "" };
 }
 
 export const Welcome: MessageFns<Welcome> = {
   encode(message: Welcome, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.version !== "") {
       writer.uint32(10).string(message.version);
+    }
+    if (message.sessionId !== "") {
+      writer.uint32(18).string(message.sessionId);
+    }
+    if (message.isResumed !== false) {
+      writer.uint32(24).bool(message.isResumed);
+    }
+    if (message.lastReceived !== 0) {
+      writer.uint32(32).uint32(message.lastReceived);
+    }
+    if (message.window !== 0) {
+      writer.uint32(40).uint32(message.window);
+    }
+    if (message.headEpoch !== 0) {
+      writer.uint32(48).uint32(message.headEpoch);
+    }
+    if (message.storeUrl !== "") {
+      writer.uint32(58).string(message.storeUrl);
     }
     return writer;
   },
@@ -928,6 +1372,54 @@ export const Welcome: MessageFns<Welcome> = {
             message.version = reader.string();
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.sessionId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.isResumed = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.lastReceived = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.window = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.headEpoch = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.storeUrl = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -941,13 +1433,59 @@ export const Welcome: MessageFns<Welcome> = {
   },
 
   fromJSON(object: any): Welcome {
-    return { version: isSet(object.version) ? globalThis.String(object.version) : "" };
+    return {
+      version: isSet(object.version) ? globalThis.String(object.version) : "",
+      sessionId: isSet(object.sessionId)
+        ? globalThis.String(object.sessionId)
+        : isSet(object.session_id)
+        ? globalThis.String(object.session_id)
+        : "",
+      isResumed: isSet(object.isResumed)
+        ? globalThis.Boolean(object.isResumed)
+        : isSet(object.is_resumed)
+        ? globalThis.Boolean(object.is_resumed)
+        : false,
+      lastReceived: isSet(object.lastReceived)
+        ? globalThis.Number(object.lastReceived)
+        : isSet(object.last_received)
+        ? globalThis.Number(object.last_received)
+        : 0,
+      window: isSet(object.window) ? globalThis.Number(object.window) : 0,
+      headEpoch: isSet(object.headEpoch)
+        ? globalThis.Number(object.headEpoch)
+        : isSet(object.head_epoch)
+        ? globalThis.Number(object.head_epoch)
+        : 0,
+      storeUrl: isSet(object.storeUrl)
+        ? globalThis.String(object.storeUrl)
+        : isSet(object.store_url)
+        ? globalThis.String(object.store_url)
+        : "",
+    };
   },
 
   toJSON(message: Welcome): unknown {
     const obj: any = {};
     if (message.version !== "") {
       obj.version = message.version;
+    }
+    if (message.sessionId !== "") {
+      obj.sessionId = message.sessionId;
+    }
+    if (message.isResumed !== false) {
+      obj.isResumed = message.isResumed;
+    }
+    if (message.lastReceived !== 0) {
+      obj.lastReceived = Math.round(message.lastReceived);
+    }
+    if (message.window !== 0) {
+      obj.window = Math.round(message.window);
+    }
+    if (message.headEpoch !== 0) {
+      obj.headEpoch = Math.round(message.headEpoch);
+    }
+    if (message.storeUrl !== "") {
+      obj.storeUrl = message.storeUrl;
     }
     return obj;
   },
@@ -958,6 +1496,262 @@ export const Welcome: MessageFns<Welcome> = {
   fromPartial(object: DeepPartial<Welcome>): Welcome {
     const message = createBaseWelcome();
     message.version = object.version ?? "";
+    message.sessionId = object.sessionId ?? "";
+    message.isResumed = object.isResumed ?? false;
+    message.lastReceived = object.lastReceived ?? 0;
+    message.window = object.window ?? 0;
+    message.headEpoch = object.headEpoch ?? 0;
+    message.storeUrl = object.storeUrl ?? "";
+    return message;
+  },
+};
+
+function createBaseInventory(): Inventory {
+  return { tasks: [], openRuns: [] };
+}
+
+export const Inventory: MessageFns<Inventory> = {
+  encode(message: Inventory, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.tasks) {
+      HeldTask.encode(v!, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.openRuns) {
+      writer.uint32(18).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Inventory {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseInventory();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.tasks.push(HeldTask.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.openRuns.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Inventory {
+    return {
+      tasks: globalThis.Array.isArray(object?.tasks) ? object.tasks.map((e: any) => HeldTask.fromJSON(e)) : [],
+      openRuns: globalThis.Array.isArray(object?.openRuns)
+        ? object.openRuns.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.open_runs)
+        ? object.open_runs.map((e: any) => globalThis.String(e))
+        : [],
+    };
+  },
+
+  toJSON(message: Inventory): unknown {
+    const obj: any = {};
+    if (message.tasks?.length) {
+      obj.tasks = message.tasks.map((e) => HeldTask.toJSON(e));
+    }
+    if (message.openRuns?.length) {
+      obj.openRuns = message.openRuns;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Inventory>): Inventory {
+    return Inventory.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Inventory>): Inventory {
+    const message = createBaseInventory();
+    message.tasks = object.tasks?.map((e) => HeldTask.fromPartial(e)) || [];
+    message.openRuns = object.openRuns?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseHeldTask(): HeldTask {
+  return { runId: "", instanceId: "", attempt: 0, database: "", state: 0, startedMs: 0 };
+}
+
+export const HeldTask: MessageFns<HeldTask> = {
+  encode(message: HeldTask, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.runId !== "") {
+      writer.uint32(10).string(message.runId);
+    }
+    if (message.instanceId !== "") {
+      writer.uint32(18).string(message.instanceId);
+    }
+    if (message.attempt !== 0) {
+      writer.uint32(24).uint32(message.attempt);
+    }
+    if (message.database !== "") {
+      writer.uint32(34).string(message.database);
+    }
+    if (message.state !== 0) {
+      writer.uint32(40).int32(message.state);
+    }
+    if (message.startedMs !== 0) {
+      writer.uint32(49).double(message.startedMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): HeldTask {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseHeldTask();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.runId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.instanceId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.attempt = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.database = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.state = reader.int32() as any;
+            continue;
+          }
+          case 6: {
+            if (tag !== 49) {
+              break;
+            }
+
+            message.startedMs = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): HeldTask {
+    return {
+      runId: isSet(object.runId)
+        ? globalThis.String(object.runId)
+        : isSet(object.run_id)
+        ? globalThis.String(object.run_id)
+        : "",
+      instanceId: isSet(object.instanceId)
+        ? globalThis.String(object.instanceId)
+        : isSet(object.instance_id)
+        ? globalThis.String(object.instance_id)
+        : "",
+      attempt: isSet(object.attempt) ? globalThis.Number(object.attempt) : 0,
+      database: isSet(object.database) ? globalThis.String(object.database) : "",
+      state: isSet(object.state) ? heldStateFromJSON(object.state) : 0,
+      startedMs: isSet(object.startedMs)
+        ? globalThis.Number(object.startedMs)
+        : isSet(object.started_ms)
+        ? globalThis.Number(object.started_ms)
+        : 0,
+    };
+  },
+
+  toJSON(message: HeldTask): unknown {
+    const obj: any = {};
+    if (message.runId !== "") {
+      obj.runId = message.runId;
+    }
+    if (message.instanceId !== "") {
+      obj.instanceId = message.instanceId;
+    }
+    if (message.attempt !== 0) {
+      obj.attempt = Math.round(message.attempt);
+    }
+    if (message.database !== "") {
+      obj.database = message.database;
+    }
+    if (message.state !== 0) {
+      obj.state = heldStateToJSON(message.state);
+    }
+    if (message.startedMs !== 0) {
+      obj.startedMs = floatToJson(message.startedMs);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<HeldTask>): HeldTask {
+    return HeldTask.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<HeldTask>): HeldTask {
+    const message = createBaseHeldTask();
+    message.runId = object.runId ?? "";
+    message.instanceId = object.instanceId ?? "";
+    message.attempt = object.attempt ?? 0;
+    message.database = object.database ?? "";
+    message.state = object.state ?? 0;
+    message.startedMs = object.startedMs ?? 0;
     return message;
   },
 };
@@ -1109,7 +1903,7 @@ export const RunOpened: MessageFns<RunOpened> = {
 };
 
 function createBaseBatch(): Batch {
-  return { runId: "", database: "", tasks: [] };
+  return { runId: "", database: "", tasks: [], grantEpoch: 0, reference: undefined };
 }
 
 export const Batch: MessageFns<Batch> = {
@@ -1122,6 +1916,12 @@ export const Batch: MessageFns<Batch> = {
     }
     for (const v of message.tasks) {
       TaskRef.encode(v!, writer.uint32(26).fork()).join();
+    }
+    if (message.grantEpoch !== 0) {
+      writer.uint32(32).uint32(message.grantEpoch);
+    }
+    if (message.reference !== undefined) {
+      ReferencePlace.encode(message.reference, writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -1163,6 +1963,22 @@ export const Batch: MessageFns<Batch> = {
             message.tasks.push(TaskRef.decode(reader, reader.uint32()));
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.grantEpoch = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.reference = ReferencePlace.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1184,6 +2000,12 @@ export const Batch: MessageFns<Batch> = {
         : "",
       database: isSet(object.database) ? globalThis.String(object.database) : "",
       tasks: globalThis.Array.isArray(object?.tasks) ? object.tasks.map((e: any) => TaskRef.fromJSON(e)) : [],
+      grantEpoch: isSet(object.grantEpoch)
+        ? globalThis.Number(object.grantEpoch)
+        : isSet(object.grant_epoch)
+        ? globalThis.Number(object.grant_epoch)
+        : 0,
+      reference: isSet(object.reference) ? ReferencePlace.fromJSON(object.reference) : undefined,
     };
   },
 
@@ -1198,6 +2020,12 @@ export const Batch: MessageFns<Batch> = {
     if (message.tasks?.length) {
       obj.tasks = message.tasks.map((e) => TaskRef.toJSON(e));
     }
+    if (message.grantEpoch !== 0) {
+      obj.grantEpoch = Math.round(message.grantEpoch);
+    }
+    if (message.reference !== undefined) {
+      obj.reference = ReferencePlace.toJSON(message.reference);
+    }
     return obj;
   },
 
@@ -1209,6 +2037,99 @@ export const Batch: MessageFns<Batch> = {
     message.runId = object.runId ?? "";
     message.database = object.database ?? "";
     message.tasks = object.tasks?.map((e) => TaskRef.fromPartial(e)) || [];
+    message.grantEpoch = object.grantEpoch ?? 0;
+    message.reference = (object.reference !== undefined && object.reference !== null)
+      ? ReferencePlace.fromPartial(object.reference)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseReferencePlace(): ReferencePlace {
+  return { runId: "", shard: "" };
+}
+
+export const ReferencePlace: MessageFns<ReferencePlace> = {
+  encode(message: ReferencePlace, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.runId !== "") {
+      writer.uint32(10).string(message.runId);
+    }
+    if (message.shard !== "") {
+      writer.uint32(18).string(message.shard);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReferencePlace {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReferencePlace();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.runId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.shard = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ReferencePlace {
+    return {
+      runId: isSet(object.runId)
+        ? globalThis.String(object.runId)
+        : isSet(object.run_id)
+        ? globalThis.String(object.run_id)
+        : "",
+      shard: isSet(object.shard) ? globalThis.String(object.shard) : "",
+    };
+  },
+
+  toJSON(message: ReferencePlace): unknown {
+    const obj: any = {};
+    if (message.runId !== "") {
+      obj.runId = message.runId;
+    }
+    if (message.shard !== "") {
+      obj.shard = message.shard;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ReferencePlace>): ReferencePlace {
+    return ReferencePlace.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReferencePlace>): ReferencePlace {
+    const message = createBaseReferencePlace();
+    message.runId = object.runId ?? "";
+    message.shard = object.shard ?? "";
     return message;
   },
 };
@@ -1412,7 +2333,7 @@ export const TaskStarted: MessageFns<TaskStarted> = {
 };
 
 function createBaseTaskEnded(): TaskEnded {
-  return { runId: "", instanceId: "", attempt: 0, outcome: 0, error: "" };
+  return { runId: "", instanceId: "", attempt: 0, outcome: 0, error: "", isLate: false, isDuplicate: false };
 }
 
 export const TaskEnded: MessageFns<TaskEnded> = {
@@ -1431,6 +2352,12 @@ export const TaskEnded: MessageFns<TaskEnded> = {
     }
     if (message.error !== "") {
       writer.uint32(42).string(message.error);
+    }
+    if (message.isLate !== false) {
+      writer.uint32(48).bool(message.isLate);
+    }
+    if (message.isDuplicate !== false) {
+      writer.uint32(56).bool(message.isDuplicate);
     }
     return writer;
   },
@@ -1488,6 +2415,22 @@ export const TaskEnded: MessageFns<TaskEnded> = {
             message.error = reader.string();
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.isLate = reader.bool();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.isDuplicate = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1515,6 +2458,16 @@ export const TaskEnded: MessageFns<TaskEnded> = {
       attempt: isSet(object.attempt) ? globalThis.Number(object.attempt) : 0,
       outcome: isSet(object.outcome) ? outcomeFromJSON(object.outcome) : 0,
       error: isSet(object.error) ? globalThis.String(object.error) : "",
+      isLate: isSet(object.isLate)
+        ? globalThis.Boolean(object.isLate)
+        : isSet(object.is_late)
+        ? globalThis.Boolean(object.is_late)
+        : false,
+      isDuplicate: isSet(object.isDuplicate)
+        ? globalThis.Boolean(object.isDuplicate)
+        : isSet(object.is_duplicate)
+        ? globalThis.Boolean(object.is_duplicate)
+        : false,
     };
   },
 
@@ -1535,6 +2488,12 @@ export const TaskEnded: MessageFns<TaskEnded> = {
     if (message.error !== "") {
       obj.error = message.error;
     }
+    if (message.isLate !== false) {
+      obj.isLate = message.isLate;
+    }
+    if (message.isDuplicate !== false) {
+      obj.isDuplicate = message.isDuplicate;
+    }
     return obj;
   },
 
@@ -1548,6 +2507,276 @@ export const TaskEnded: MessageFns<TaskEnded> = {
     message.attempt = object.attempt ?? 0;
     message.outcome = object.outcome ?? 0;
     message.error = object.error ?? "";
+    message.isLate = object.isLate ?? false;
+    message.isDuplicate = object.isDuplicate ?? false;
+    return message;
+  },
+};
+
+function createBaseReferenceReady(): ReferenceReady {
+  return { runId: "", database: "", grantEpoch: 0, shard: "", digest: "", wasEncoded: false };
+}
+
+export const ReferenceReady: MessageFns<ReferenceReady> = {
+  encode(message: ReferenceReady, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.runId !== "") {
+      writer.uint32(10).string(message.runId);
+    }
+    if (message.database !== "") {
+      writer.uint32(18).string(message.database);
+    }
+    if (message.grantEpoch !== 0) {
+      writer.uint32(24).uint32(message.grantEpoch);
+    }
+    if (message.shard !== "") {
+      writer.uint32(34).string(message.shard);
+    }
+    if (message.digest !== "") {
+      writer.uint32(42).string(message.digest);
+    }
+    if (message.wasEncoded !== false) {
+      writer.uint32(48).bool(message.wasEncoded);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReferenceReady {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReferenceReady();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.runId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.database = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.grantEpoch = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.shard = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.digest = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.wasEncoded = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ReferenceReady {
+    return {
+      runId: isSet(object.runId)
+        ? globalThis.String(object.runId)
+        : isSet(object.run_id)
+        ? globalThis.String(object.run_id)
+        : "",
+      database: isSet(object.database) ? globalThis.String(object.database) : "",
+      grantEpoch: isSet(object.grantEpoch)
+        ? globalThis.Number(object.grantEpoch)
+        : isSet(object.grant_epoch)
+        ? globalThis.Number(object.grant_epoch)
+        : 0,
+      shard: isSet(object.shard) ? globalThis.String(object.shard) : "",
+      digest: isSet(object.digest) ? globalThis.String(object.digest) : "",
+      wasEncoded: isSet(object.wasEncoded)
+        ? globalThis.Boolean(object.wasEncoded)
+        : isSet(object.was_encoded)
+        ? globalThis.Boolean(object.was_encoded)
+        : false,
+    };
+  },
+
+  toJSON(message: ReferenceReady): unknown {
+    const obj: any = {};
+    if (message.runId !== "") {
+      obj.runId = message.runId;
+    }
+    if (message.database !== "") {
+      obj.database = message.database;
+    }
+    if (message.grantEpoch !== 0) {
+      obj.grantEpoch = Math.round(message.grantEpoch);
+    }
+    if (message.shard !== "") {
+      obj.shard = message.shard;
+    }
+    if (message.digest !== "") {
+      obj.digest = message.digest;
+    }
+    if (message.wasEncoded !== false) {
+      obj.wasEncoded = message.wasEncoded;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ReferenceReady>): ReferenceReady {
+    return ReferenceReady.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReferenceReady>): ReferenceReady {
+    const message = createBaseReferenceReady();
+    message.runId = object.runId ?? "";
+    message.database = object.database ?? "";
+    message.grantEpoch = object.grantEpoch ?? 0;
+    message.shard = object.shard ?? "";
+    message.digest = object.digest ?? "";
+    message.wasEncoded = object.wasEncoded ?? false;
+    return message;
+  },
+};
+
+function createBaseReferenceAvailable(): ReferenceAvailable {
+  return { runId: "", database: "", place: undefined };
+}
+
+export const ReferenceAvailable: MessageFns<ReferenceAvailable> = {
+  encode(message: ReferenceAvailable, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.runId !== "") {
+      writer.uint32(10).string(message.runId);
+    }
+    if (message.database !== "") {
+      writer.uint32(18).string(message.database);
+    }
+    if (message.place !== undefined) {
+      ReferencePlace.encode(message.place, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReferenceAvailable {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReferenceAvailable();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.runId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.database = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.place = ReferencePlace.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ReferenceAvailable {
+    return {
+      runId: isSet(object.runId)
+        ? globalThis.String(object.runId)
+        : isSet(object.run_id)
+        ? globalThis.String(object.run_id)
+        : "",
+      database: isSet(object.database) ? globalThis.String(object.database) : "",
+      place: isSet(object.place) ? ReferencePlace.fromJSON(object.place) : undefined,
+    };
+  },
+
+  toJSON(message: ReferenceAvailable): unknown {
+    const obj: any = {};
+    if (message.runId !== "") {
+      obj.runId = message.runId;
+    }
+    if (message.database !== "") {
+      obj.database = message.database;
+    }
+    if (message.place !== undefined) {
+      obj.place = ReferencePlace.toJSON(message.place);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ReferenceAvailable>): ReferenceAvailable {
+    return ReferenceAvailable.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReferenceAvailable>): ReferenceAvailable {
+    const message = createBaseReferenceAvailable();
+    message.runId = object.runId ?? "";
+    message.database = object.database ?? "";
+    message.place = (object.place !== undefined && object.place !== null)
+      ? ReferencePlace.fromPartial(object.place)
+      : undefined;
     return message;
   },
 };
@@ -1633,6 +2862,202 @@ export const ActorsChanged: MessageFns<ActorsChanged> = {
     const message = createBaseActorsChanged();
     message.live = object.live ?? 0;
     message.pending = object.pending ?? 0;
+    return message;
+  },
+};
+
+function createBaseNodeHealth(): NodeHealth {
+  return { trouble: "", spoolBytes: 0, spoolRows: 0, rssBytes: 0 };
+}
+
+export const NodeHealth: MessageFns<NodeHealth> = {
+  encode(message: NodeHealth, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.trouble !== "") {
+      writer.uint32(10).string(message.trouble);
+    }
+    if (message.spoolBytes !== 0) {
+      writer.uint32(17).double(message.spoolBytes);
+    }
+    if (message.spoolRows !== 0) {
+      writer.uint32(24).uint32(message.spoolRows);
+    }
+    if (message.rssBytes !== 0) {
+      writer.uint32(33).double(message.rssBytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NodeHealth {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNodeHealth();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.trouble = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.spoolBytes = reader.double();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.spoolRows = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.rssBytes = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): NodeHealth {
+    return {
+      trouble: isSet(object.trouble) ? globalThis.String(object.trouble) : "",
+      spoolBytes: isSet(object.spoolBytes)
+        ? globalThis.Number(object.spoolBytes)
+        : isSet(object.spool_bytes)
+        ? globalThis.Number(object.spool_bytes)
+        : 0,
+      spoolRows: isSet(object.spoolRows)
+        ? globalThis.Number(object.spoolRows)
+        : isSet(object.spool_rows)
+        ? globalThis.Number(object.spool_rows)
+        : 0,
+      rssBytes: isSet(object.rssBytes)
+        ? globalThis.Number(object.rssBytes)
+        : isSet(object.rss_bytes)
+        ? globalThis.Number(object.rss_bytes)
+        : 0,
+    };
+  },
+
+  toJSON(message: NodeHealth): unknown {
+    const obj: any = {};
+    if (message.trouble !== "") {
+      obj.trouble = message.trouble;
+    }
+    if (message.spoolBytes !== 0) {
+      obj.spoolBytes = floatToJson(message.spoolBytes);
+    }
+    if (message.spoolRows !== 0) {
+      obj.spoolRows = Math.round(message.spoolRows);
+    }
+    if (message.rssBytes !== 0) {
+      obj.rssBytes = floatToJson(message.rssBytes);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<NodeHealth>): NodeHealth {
+    return NodeHealth.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<NodeHealth>): NodeHealth {
+    const message = createBaseNodeHealth();
+    message.trouble = object.trouble ?? "";
+    message.spoolBytes = object.spoolBytes ?? 0;
+    message.spoolRows = object.spoolRows ?? 0;
+    message.rssBytes = object.rssBytes ?? 0;
+    return message;
+  },
+};
+
+function createBaseLeaving(): Leaving {
+  return { reason: "" };
+}
+
+export const Leaving: MessageFns<Leaving> = {
+  encode(message: Leaving, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.reason !== "") {
+      writer.uint32(10).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Leaving {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLeaving();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Leaving {
+    return { reason: isSet(object.reason) ? globalThis.String(object.reason) : "" };
+  },
+
+  toJSON(message: Leaving): unknown {
+    const obj: any = {};
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Leaving>): Leaving {
+    return Leaving.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Leaving>): Leaving {
+    const message = createBaseLeaving();
+    message.reason = object.reason ?? "";
     return message;
   },
 };
@@ -1799,6 +3224,200 @@ export const CloseRun: MessageFns<CloseRun> = {
   fromPartial(object: DeepPartial<CloseRun>): CloseRun {
     const message = createBaseCloseRun();
     message.runId = object.runId ?? "";
+    return message;
+  },
+};
+
+function createBaseRevoke(): Revoke {
+  return { runId: "", tasks: [] };
+}
+
+export const Revoke: MessageFns<Revoke> = {
+  encode(message: Revoke, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.runId !== "") {
+      writer.uint32(10).string(message.runId);
+    }
+    for (const v of message.tasks) {
+      TaskRef.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Revoke {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRevoke();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.runId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.tasks.push(TaskRef.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Revoke {
+    return {
+      runId: isSet(object.runId)
+        ? globalThis.String(object.runId)
+        : isSet(object.run_id)
+        ? globalThis.String(object.run_id)
+        : "",
+      tasks: globalThis.Array.isArray(object?.tasks) ? object.tasks.map((e: any) => TaskRef.fromJSON(e)) : [],
+    };
+  },
+
+  toJSON(message: Revoke): unknown {
+    const obj: any = {};
+    if (message.runId !== "") {
+      obj.runId = message.runId;
+    }
+    if (message.tasks?.length) {
+      obj.tasks = message.tasks.map((e) => TaskRef.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Revoke>): Revoke {
+    return Revoke.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Revoke>): Revoke {
+    const message = createBaseRevoke();
+    message.runId = object.runId ?? "";
+    message.tasks = object.tasks?.map((e) => TaskRef.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseSteal(): Steal {
+  return { runId: "", database: "", count: 0 };
+}
+
+export const Steal: MessageFns<Steal> = {
+  encode(message: Steal, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.runId !== "") {
+      writer.uint32(10).string(message.runId);
+    }
+    if (message.database !== "") {
+      writer.uint32(18).string(message.database);
+    }
+    if (message.count !== 0) {
+      writer.uint32(24).uint32(message.count);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Steal {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSteal();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.runId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.database = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.count = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Steal {
+    return {
+      runId: isSet(object.runId)
+        ? globalThis.String(object.runId)
+        : isSet(object.run_id)
+        ? globalThis.String(object.run_id)
+        : "",
+      database: isSet(object.database) ? globalThis.String(object.database) : "",
+      count: isSet(object.count) ? globalThis.Number(object.count) : 0,
+    };
+  },
+
+  toJSON(message: Steal): unknown {
+    const obj: any = {};
+    if (message.runId !== "") {
+      obj.runId = message.runId;
+    }
+    if (message.database !== "") {
+      obj.database = message.database;
+    }
+    if (message.count !== 0) {
+      obj.count = Math.round(message.count);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Steal>): Steal {
+    return Steal.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Steal>): Steal {
+    const message = createBaseSteal();
+    message.runId = object.runId ?? "";
+    message.database = object.database ?? "";
+    message.count = object.count ?? 0;
     return message;
   },
 };
@@ -2111,7 +3730,7 @@ export const RunFailed: MessageFns<RunFailed> = {
 
 export type NodeServiceService = typeof NodeServiceService;
 export const NodeServiceService = {
-  /** One stream per node, for as long as it lives. The node's first event is a hello, the head's first order a welcome. */
+  /** The node's first frame (sequence 0) is a hello alone, the head's first one a welcome alone. */
   link: {
     path: "/skein.v1.NodeService/Link" as const,
     requestStream: true as const,
@@ -2124,12 +3743,12 @@ export const NodeServiceService = {
 } as const;
 
 export interface NodeServiceServer extends UntypedServiceImplementation {
-  /** One stream per node, for as long as it lives. The node's first event is a hello, the head's first order a welcome. */
+  /** The node's first frame (sequence 0) is a hello alone, the head's first one a welcome alone. */
   link: handleBidiStreamingCall<LinkRequest, LinkResponse>;
 }
 
 export interface NodeServiceClient extends Client {
-  /** One stream per node, for as long as it lives. The node's first event is a hello, the head's first order a welcome. */
+  /** The node's first frame (sequence 0) is a hello alone, the head's first one a welcome alone. */
   link(): ClientDuplexStream<LinkRequest, LinkResponse>;
   link(options: Partial<CallOptions>): ClientDuplexStream<LinkRequest, LinkResponse>;
   link(metadata: Metadata, options?: Partial<CallOptions>): ClientDuplexStream<LinkRequest, LinkResponse>;
@@ -2143,6 +3762,10 @@ export const NodeServiceClient = makeGenericClientConstructor(
   service: typeof NodeServiceService;
   serviceName: string;
 };
+
+function floatToJson(value: number | null | undefined): number | string | null | undefined {
+  return typeof value === "number" && !globalThis.Number.isFinite(value) ? globalThis.String(value) : value;
+}
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | undefined;
 

@@ -99,6 +99,63 @@ export function runStateToJSON(object: RunState): string {
   }
 }
 
+export const NodeState = {
+  UNSPECIFIED: 0,
+  CONNECTED: 1,
+  /** SILENT - Its stream is cut; what it holds is kept for it until it counts as lost. */
+  SILENT: 2,
+  /** LEAVING - It ends what it runs and takes nothing new. */
+  LEAVING: 3,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type NodeState = typeof NodeState[keyof typeof NodeState];
+
+export namespace NodeState {
+  export type UNSPECIFIED = typeof NodeState.UNSPECIFIED;
+  export type CONNECTED = typeof NodeState.CONNECTED;
+  export type SILENT = typeof NodeState.SILENT;
+  export type LEAVING = typeof NodeState.LEAVING;
+  export type UNRECOGNIZED = typeof NodeState.UNRECOGNIZED;
+}
+
+export function nodeStateFromJSON(object: any): NodeState {
+  switch (object) {
+    case 0:
+    case "NODE_STATE_UNSPECIFIED":
+      return NodeState.UNSPECIFIED;
+    case 1:
+    case "NODE_STATE_CONNECTED":
+      return NodeState.CONNECTED;
+    case 2:
+    case "NODE_STATE_SILENT":
+      return NodeState.SILENT;
+    case 3:
+    case "NODE_STATE_LEAVING":
+      return NodeState.LEAVING;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return NodeState.UNRECOGNIZED;
+  }
+}
+
+export function nodeStateToJSON(object: NodeState): string {
+  switch (object) {
+    case NodeState.UNSPECIFIED:
+      return "NODE_STATE_UNSPECIFIED";
+    case NodeState.CONNECTED:
+      return "NODE_STATE_CONNECTED";
+    case NodeState.SILENT:
+      return "NODE_STATE_SILENT";
+    case NodeState.LEAVING:
+      return "NODE_STATE_LEAVING";
+    case NodeState.UNRECOGNIZED:
+    default:
+      return "UNRECOGNIZED";
+  }
+}
+
 export interface HealthRequest {
 }
 
@@ -106,8 +163,23 @@ export interface HealthResponse {
   version: string;
 }
 
+export interface DescribeRequest {
+  clientVersion: string;
+}
+
+export interface DescribeResponse {
+  version: string;
+  storeUrl: string;
+  /** Made once per data dir. */
+  headId: string;
+  bootId: string;
+  epoch: number;
+}
+
 export interface StartRunRequest {
   runId: string;
+  /** 0: no limit. Tasks of this run that may be out at once. */
+  maxInFlight: number;
 }
 
 export interface StartRunResponse {
@@ -129,6 +201,11 @@ export interface WatchRunResponse {
   helperFailures: { [key: string]: number };
   /** Why the run failed, when it did. */
   error: string;
+  nodes: number;
+  /** Attempts that were lost and started again. */
+  retried: number;
+  lateRows: number;
+  duplicateRows: number;
 }
 
 export interface WatchRunResponse_HelperFailuresEntry {
@@ -140,6 +217,7 @@ export interface InFlight {
   instanceId: string;
   database: string;
   elapsedS: number;
+  node: string;
 }
 
 export interface DatabaseProgress {
@@ -156,6 +234,57 @@ export interface DrainRunRequest {
 }
 
 export interface DrainRunResponse {
+}
+
+export interface StatusRequest {
+}
+
+export interface StatusResponse {
+  version: string;
+  address: string;
+  headId: string;
+  bootId: string;
+  epoch: number;
+  startedMs: number;
+  rssBytes: number;
+  storeUrl: string;
+  /** Empty: healthy. Else what the last beat met. */
+  storeTrouble: string;
+  /** False: this head lost its lease and hands out nothing. */
+  hasLease: boolean;
+  nodes: NodeStatus[];
+  runs: RunSummary[];
+}
+
+export interface NodeStatus {
+  node: string;
+  state: NodeState;
+  version: string;
+  actors: number;
+  actorsLive: number;
+  actorsPending: number;
+  tasksOut: number;
+  trouble: string;
+  spoolBytes: number;
+  silentS: number;
+  rssBytes: number;
+}
+
+export interface RunSummary {
+  runId: string;
+  state: RunState;
+  total: number;
+  rowsOk: number;
+  rowsError: number;
+  waiting: number;
+  out: number;
+}
+
+export interface ShutdownRequest {
+  graceMs: number;
+}
+
+export interface ShutdownResponse {
 }
 
 function createBaseHealthRequest(): HealthRequest {
@@ -277,14 +406,235 @@ export const HealthResponse: MessageFns<HealthResponse> = {
   },
 };
 
+function createBaseDescribeRequest(): DescribeRequest {
+  return { clientVersion: "" };
+}
+
+export const DescribeRequest: MessageFns<DescribeRequest> = {
+  encode(message: DescribeRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.clientVersion !== "") {
+      writer.uint32(10).string(message.clientVersion);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DescribeRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDescribeRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.clientVersion = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DescribeRequest {
+    return {
+      clientVersion: isSet(object.clientVersion)
+        ? globalThis.String(object.clientVersion)
+        : isSet(object.client_version)
+        ? globalThis.String(object.client_version)
+        : "",
+    };
+  },
+
+  toJSON(message: DescribeRequest): unknown {
+    const obj: any = {};
+    if (message.clientVersion !== "") {
+      obj.clientVersion = message.clientVersion;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<DescribeRequest>): DescribeRequest {
+    return DescribeRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DescribeRequest>): DescribeRequest {
+    const message = createBaseDescribeRequest();
+    message.clientVersion = object.clientVersion ?? "";
+    return message;
+  },
+};
+
+function createBaseDescribeResponse(): DescribeResponse {
+  return { version: "", storeUrl: "", headId: "", bootId: "", epoch: 0 };
+}
+
+export const DescribeResponse: MessageFns<DescribeResponse> = {
+  encode(message: DescribeResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.version !== "") {
+      writer.uint32(10).string(message.version);
+    }
+    if (message.storeUrl !== "") {
+      writer.uint32(18).string(message.storeUrl);
+    }
+    if (message.headId !== "") {
+      writer.uint32(26).string(message.headId);
+    }
+    if (message.bootId !== "") {
+      writer.uint32(34).string(message.bootId);
+    }
+    if (message.epoch !== 0) {
+      writer.uint32(40).uint32(message.epoch);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DescribeResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDescribeResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.version = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.storeUrl = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.headId = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.bootId = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.epoch = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DescribeResponse {
+    return {
+      version: isSet(object.version) ? globalThis.String(object.version) : "",
+      storeUrl: isSet(object.storeUrl)
+        ? globalThis.String(object.storeUrl)
+        : isSet(object.store_url)
+        ? globalThis.String(object.store_url)
+        : "",
+      headId: isSet(object.headId)
+        ? globalThis.String(object.headId)
+        : isSet(object.head_id)
+        ? globalThis.String(object.head_id)
+        : "",
+      bootId: isSet(object.bootId)
+        ? globalThis.String(object.bootId)
+        : isSet(object.boot_id)
+        ? globalThis.String(object.boot_id)
+        : "",
+      epoch: isSet(object.epoch) ? globalThis.Number(object.epoch) : 0,
+    };
+  },
+
+  toJSON(message: DescribeResponse): unknown {
+    const obj: any = {};
+    if (message.version !== "") {
+      obj.version = message.version;
+    }
+    if (message.storeUrl !== "") {
+      obj.storeUrl = message.storeUrl;
+    }
+    if (message.headId !== "") {
+      obj.headId = message.headId;
+    }
+    if (message.bootId !== "") {
+      obj.bootId = message.bootId;
+    }
+    if (message.epoch !== 0) {
+      obj.epoch = Math.round(message.epoch);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<DescribeResponse>): DescribeResponse {
+    return DescribeResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DescribeResponse>): DescribeResponse {
+    const message = createBaseDescribeResponse();
+    message.version = object.version ?? "";
+    message.storeUrl = object.storeUrl ?? "";
+    message.headId = object.headId ?? "";
+    message.bootId = object.bootId ?? "";
+    message.epoch = object.epoch ?? 0;
+    return message;
+  },
+};
+
 function createBaseStartRunRequest(): StartRunRequest {
-  return { runId: "" };
+  return { runId: "", maxInFlight: 0 };
 }
 
 export const StartRunRequest: MessageFns<StartRunRequest> = {
   encode(message: StartRunRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.runId !== "") {
       writer.uint32(10).string(message.runId);
+    }
+    if (message.maxInFlight !== 0) {
+      writer.uint32(16).uint32(message.maxInFlight);
     }
     return writer;
   },
@@ -310,6 +660,14 @@ export const StartRunRequest: MessageFns<StartRunRequest> = {
             message.runId = reader.string();
             continue;
           }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.maxInFlight = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -329,6 +687,11 @@ export const StartRunRequest: MessageFns<StartRunRequest> = {
         : isSet(object.run_id)
         ? globalThis.String(object.run_id)
         : "",
+      maxInFlight: isSet(object.maxInFlight)
+        ? globalThis.Number(object.maxInFlight)
+        : isSet(object.max_in_flight)
+        ? globalThis.Number(object.max_in_flight)
+        : 0,
     };
   },
 
@@ -336,6 +699,9 @@ export const StartRunRequest: MessageFns<StartRunRequest> = {
     const obj: any = {};
     if (message.runId !== "") {
       obj.runId = message.runId;
+    }
+    if (message.maxInFlight !== 0) {
+      obj.maxInFlight = Math.round(message.maxInFlight);
     }
     return obj;
   },
@@ -346,6 +712,7 @@ export const StartRunRequest: MessageFns<StartRunRequest> = {
   fromPartial(object: DeepPartial<StartRunRequest>): StartRunRequest {
     const message = createBaseStartRunRequest();
     message.runId = object.runId ?? "";
+    message.maxInFlight = object.maxInFlight ?? 0;
     return message;
   },
 };
@@ -487,6 +854,10 @@ function createBaseWatchRunResponse(): WatchRunResponse {
     actorsPending: 0,
     helperFailures: {},
     error: "",
+    nodes: 0,
+    retried: 0,
+    lateRows: 0,
+    duplicateRows: 0,
   };
 }
 
@@ -521,6 +892,18 @@ export const WatchRunResponse: MessageFns<WatchRunResponse> = {
     });
     if (message.error !== "") {
       writer.uint32(82).string(message.error);
+    }
+    if (message.nodes !== 0) {
+      writer.uint32(88).uint32(message.nodes);
+    }
+    if (message.retried !== 0) {
+      writer.uint32(96).uint32(message.retried);
+    }
+    if (message.lateRows !== 0) {
+      writer.uint32(104).uint32(message.lateRows);
+    }
+    if (message.duplicateRows !== 0) {
+      writer.uint32(112).uint32(message.duplicateRows);
     }
     return writer;
   },
@@ -621,6 +1004,38 @@ export const WatchRunResponse: MessageFns<WatchRunResponse> = {
             message.error = reader.string();
             continue;
           }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.nodes = reader.uint32();
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.retried = reader.uint32();
+            continue;
+          }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.lateRows = reader.uint32();
+            continue;
+          }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.duplicateRows = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -693,6 +1108,18 @@ export const WatchRunResponse: MessageFns<WatchRunResponse> = {
         )
         : {},
       error: isSet(object.error) ? globalThis.String(object.error) : "",
+      nodes: isSet(object.nodes) ? globalThis.Number(object.nodes) : 0,
+      retried: isSet(object.retried) ? globalThis.Number(object.retried) : 0,
+      lateRows: isSet(object.lateRows)
+        ? globalThis.Number(object.lateRows)
+        : isSet(object.late_rows)
+        ? globalThis.Number(object.late_rows)
+        : 0,
+      duplicateRows: isSet(object.duplicateRows)
+        ? globalThis.Number(object.duplicateRows)
+        : isSet(object.duplicate_rows)
+        ? globalThis.Number(object.duplicate_rows)
+        : 0,
     };
   },
 
@@ -734,6 +1161,18 @@ export const WatchRunResponse: MessageFns<WatchRunResponse> = {
     if (message.error !== "") {
       obj.error = message.error;
     }
+    if (message.nodes !== 0) {
+      obj.nodes = Math.round(message.nodes);
+    }
+    if (message.retried !== 0) {
+      obj.retried = Math.round(message.retried);
+    }
+    if (message.lateRows !== 0) {
+      obj.lateRows = Math.round(message.lateRows);
+    }
+    if (message.duplicateRows !== 0) {
+      obj.duplicateRows = Math.round(message.duplicateRows);
+    }
     return obj;
   },
 
@@ -760,6 +1199,10 @@ export const WatchRunResponse: MessageFns<WatchRunResponse> = {
       {},
     );
     message.error = object.error ?? "";
+    message.nodes = object.nodes ?? 0;
+    message.retried = object.retried ?? 0;
+    message.lateRows = object.lateRows ?? 0;
+    message.duplicateRows = object.duplicateRows ?? 0;
     return message;
   },
 };
@@ -850,7 +1293,7 @@ export const WatchRunResponse_HelperFailuresEntry: MessageFns<WatchRunResponse_H
 };
 
 function createBaseInFlight(): InFlight {
-  return { instanceId: "", database: "", elapsedS: 0 };
+  return { instanceId: "", database: "", elapsedS: 0, node: "" };
 }
 
 export const InFlight: MessageFns<InFlight> = {
@@ -863,6 +1306,9 @@ export const InFlight: MessageFns<InFlight> = {
     }
     if (message.elapsedS !== 0) {
       writer.uint32(25).double(message.elapsedS);
+    }
+    if (message.node !== "") {
+      writer.uint32(34).string(message.node);
     }
     return writer;
   },
@@ -904,6 +1350,14 @@ export const InFlight: MessageFns<InFlight> = {
             message.elapsedS = reader.double();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.node = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -929,6 +1383,7 @@ export const InFlight: MessageFns<InFlight> = {
         : isSet(object.elapsed_s)
         ? globalThis.Number(object.elapsed_s)
         : 0,
+      node: isSet(object.node) ? globalThis.String(object.node) : "",
     };
   },
 
@@ -943,6 +1398,9 @@ export const InFlight: MessageFns<InFlight> = {
     if (message.elapsedS !== 0) {
       obj.elapsedS = floatToJson(message.elapsedS);
     }
+    if (message.node !== "") {
+      obj.node = message.node;
+    }
     return obj;
   },
 
@@ -954,6 +1412,7 @@ export const InFlight: MessageFns<InFlight> = {
     message.instanceId = object.instanceId ?? "";
     message.database = object.database ?? "";
     message.elapsedS = object.elapsedS ?? 0;
+    message.node = object.node ?? "";
     return message;
   },
 };
@@ -1240,6 +1699,915 @@ export const DrainRunResponse: MessageFns<DrainRunResponse> = {
   },
 };
 
+function createBaseStatusRequest(): StatusRequest {
+  return {};
+}
+
+export const StatusRequest: MessageFns<StatusRequest> = {
+  encode(_: StatusRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StatusRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStatusRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): StatusRequest {
+    return {};
+  },
+
+  toJSON(_: StatusRequest): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create(base?: DeepPartial<StatusRequest>): StatusRequest {
+    return StatusRequest.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<StatusRequest>): StatusRequest {
+    const message = createBaseStatusRequest();
+    return message;
+  },
+};
+
+function createBaseStatusResponse(): StatusResponse {
+  return {
+    version: "",
+    address: "",
+    headId: "",
+    bootId: "",
+    epoch: 0,
+    startedMs: 0,
+    rssBytes: 0,
+    storeUrl: "",
+    storeTrouble: "",
+    hasLease: false,
+    nodes: [],
+    runs: [],
+  };
+}
+
+export const StatusResponse: MessageFns<StatusResponse> = {
+  encode(message: StatusResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.version !== "") {
+      writer.uint32(10).string(message.version);
+    }
+    if (message.address !== "") {
+      writer.uint32(18).string(message.address);
+    }
+    if (message.headId !== "") {
+      writer.uint32(26).string(message.headId);
+    }
+    if (message.bootId !== "") {
+      writer.uint32(34).string(message.bootId);
+    }
+    if (message.epoch !== 0) {
+      writer.uint32(40).uint32(message.epoch);
+    }
+    if (message.startedMs !== 0) {
+      writer.uint32(49).double(message.startedMs);
+    }
+    if (message.rssBytes !== 0) {
+      writer.uint32(57).double(message.rssBytes);
+    }
+    if (message.storeUrl !== "") {
+      writer.uint32(66).string(message.storeUrl);
+    }
+    if (message.storeTrouble !== "") {
+      writer.uint32(74).string(message.storeTrouble);
+    }
+    if (message.hasLease !== false) {
+      writer.uint32(80).bool(message.hasLease);
+    }
+    for (const v of message.nodes) {
+      NodeStatus.encode(v!, writer.uint32(90).fork()).join();
+    }
+    for (const v of message.runs) {
+      RunSummary.encode(v!, writer.uint32(98).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StatusResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStatusResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.version = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.address = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.headId = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.bootId = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.epoch = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 49) {
+              break;
+            }
+
+            message.startedMs = reader.double();
+            continue;
+          }
+          case 7: {
+            if (tag !== 57) {
+              break;
+            }
+
+            message.rssBytes = reader.double();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.storeUrl = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.storeTrouble = reader.string();
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.hasLease = reader.bool();
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.nodes.push(NodeStatus.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.runs.push(RunSummary.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): StatusResponse {
+    return {
+      version: isSet(object.version) ? globalThis.String(object.version) : "",
+      address: isSet(object.address) ? globalThis.String(object.address) : "",
+      headId: isSet(object.headId)
+        ? globalThis.String(object.headId)
+        : isSet(object.head_id)
+        ? globalThis.String(object.head_id)
+        : "",
+      bootId: isSet(object.bootId)
+        ? globalThis.String(object.bootId)
+        : isSet(object.boot_id)
+        ? globalThis.String(object.boot_id)
+        : "",
+      epoch: isSet(object.epoch) ? globalThis.Number(object.epoch) : 0,
+      startedMs: isSet(object.startedMs)
+        ? globalThis.Number(object.startedMs)
+        : isSet(object.started_ms)
+        ? globalThis.Number(object.started_ms)
+        : 0,
+      rssBytes: isSet(object.rssBytes)
+        ? globalThis.Number(object.rssBytes)
+        : isSet(object.rss_bytes)
+        ? globalThis.Number(object.rss_bytes)
+        : 0,
+      storeUrl: isSet(object.storeUrl)
+        ? globalThis.String(object.storeUrl)
+        : isSet(object.store_url)
+        ? globalThis.String(object.store_url)
+        : "",
+      storeTrouble: isSet(object.storeTrouble)
+        ? globalThis.String(object.storeTrouble)
+        : isSet(object.store_trouble)
+        ? globalThis.String(object.store_trouble)
+        : "",
+      hasLease: isSet(object.hasLease)
+        ? globalThis.Boolean(object.hasLease)
+        : isSet(object.has_lease)
+        ? globalThis.Boolean(object.has_lease)
+        : false,
+      nodes: globalThis.Array.isArray(object?.nodes)
+        ? object.nodes.map((e: any) => NodeStatus.fromJSON(e))
+        : [],
+      runs: globalThis.Array.isArray(object?.runs)
+        ? object.runs.map((e: any) => RunSummary.fromJSON(e))
+        : [],
+    };
+  },
+
+  toJSON(message: StatusResponse): unknown {
+    const obj: any = {};
+    if (message.version !== "") {
+      obj.version = message.version;
+    }
+    if (message.address !== "") {
+      obj.address = message.address;
+    }
+    if (message.headId !== "") {
+      obj.headId = message.headId;
+    }
+    if (message.bootId !== "") {
+      obj.bootId = message.bootId;
+    }
+    if (message.epoch !== 0) {
+      obj.epoch = Math.round(message.epoch);
+    }
+    if (message.startedMs !== 0) {
+      obj.startedMs = floatToJson(message.startedMs);
+    }
+    if (message.rssBytes !== 0) {
+      obj.rssBytes = floatToJson(message.rssBytes);
+    }
+    if (message.storeUrl !== "") {
+      obj.storeUrl = message.storeUrl;
+    }
+    if (message.storeTrouble !== "") {
+      obj.storeTrouble = message.storeTrouble;
+    }
+    if (message.hasLease !== false) {
+      obj.hasLease = message.hasLease;
+    }
+    if (message.nodes?.length) {
+      obj.nodes = message.nodes.map((e) => NodeStatus.toJSON(e));
+    }
+    if (message.runs?.length) {
+      obj.runs = message.runs.map((e) => RunSummary.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<StatusResponse>): StatusResponse {
+    return StatusResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<StatusResponse>): StatusResponse {
+    const message = createBaseStatusResponse();
+    message.version = object.version ?? "";
+    message.address = object.address ?? "";
+    message.headId = object.headId ?? "";
+    message.bootId = object.bootId ?? "";
+    message.epoch = object.epoch ?? 0;
+    message.startedMs = object.startedMs ?? 0;
+    message.rssBytes = object.rssBytes ?? 0;
+    message.storeUrl = object.storeUrl ?? "";
+    message.storeTrouble = object.storeTrouble ?? "";
+    message.hasLease = object.hasLease ?? false;
+    message.nodes = object.nodes?.map((e) => NodeStatus.fromPartial(e)) || [];
+    message.runs = object.runs?.map((e) => RunSummary.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseNodeStatus(): NodeStatus {
+  return {
+    node: "",
+    state: 0,
+    version: "",
+    actors: 0,
+    actorsLive: 0,
+    actorsPending: 0,
+    tasksOut: 0,
+    trouble: "",
+    spoolBytes: 0,
+    silentS: 0,
+    rssBytes: 0,
+  };
+}
+
+export const NodeStatus: MessageFns<NodeStatus> = {
+  encode(message: NodeStatus, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.node !== "") {
+      writer.uint32(10).string(message.node);
+    }
+    if (message.state !== 0) {
+      writer.uint32(16).int32(message.state);
+    }
+    if (message.version !== "") {
+      writer.uint32(26).string(message.version);
+    }
+    if (message.actors !== 0) {
+      writer.uint32(32).uint32(message.actors);
+    }
+    if (message.actorsLive !== 0) {
+      writer.uint32(40).uint32(message.actorsLive);
+    }
+    if (message.actorsPending !== 0) {
+      writer.uint32(48).uint32(message.actorsPending);
+    }
+    if (message.tasksOut !== 0) {
+      writer.uint32(56).uint32(message.tasksOut);
+    }
+    if (message.trouble !== "") {
+      writer.uint32(66).string(message.trouble);
+    }
+    if (message.spoolBytes !== 0) {
+      writer.uint32(73).double(message.spoolBytes);
+    }
+    if (message.silentS !== 0) {
+      writer.uint32(81).double(message.silentS);
+    }
+    if (message.rssBytes !== 0) {
+      writer.uint32(89).double(message.rssBytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NodeStatus {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNodeStatus();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.node = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.state = reader.int32() as any;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.version = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.actors = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.actorsLive = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.actorsPending = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.tasksOut = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.trouble = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 73) {
+              break;
+            }
+
+            message.spoolBytes = reader.double();
+            continue;
+          }
+          case 10: {
+            if (tag !== 81) {
+              break;
+            }
+
+            message.silentS = reader.double();
+            continue;
+          }
+          case 11: {
+            if (tag !== 89) {
+              break;
+            }
+
+            message.rssBytes = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): NodeStatus {
+    return {
+      node: isSet(object.node) ? globalThis.String(object.node) : "",
+      state: isSet(object.state) ? nodeStateFromJSON(object.state) : 0,
+      version: isSet(object.version) ? globalThis.String(object.version) : "",
+      actors: isSet(object.actors) ? globalThis.Number(object.actors) : 0,
+      actorsLive: isSet(object.actorsLive)
+        ? globalThis.Number(object.actorsLive)
+        : isSet(object.actors_live)
+        ? globalThis.Number(object.actors_live)
+        : 0,
+      actorsPending: isSet(object.actorsPending)
+        ? globalThis.Number(object.actorsPending)
+        : isSet(object.actors_pending)
+        ? globalThis.Number(object.actors_pending)
+        : 0,
+      tasksOut: isSet(object.tasksOut)
+        ? globalThis.Number(object.tasksOut)
+        : isSet(object.tasks_out)
+        ? globalThis.Number(object.tasks_out)
+        : 0,
+      trouble: isSet(object.trouble) ? globalThis.String(object.trouble) : "",
+      spoolBytes: isSet(object.spoolBytes)
+        ? globalThis.Number(object.spoolBytes)
+        : isSet(object.spool_bytes)
+        ? globalThis.Number(object.spool_bytes)
+        : 0,
+      silentS: isSet(object.silentS)
+        ? globalThis.Number(object.silentS)
+        : isSet(object.silent_s)
+        ? globalThis.Number(object.silent_s)
+        : 0,
+      rssBytes: isSet(object.rssBytes)
+        ? globalThis.Number(object.rssBytes)
+        : isSet(object.rss_bytes)
+        ? globalThis.Number(object.rss_bytes)
+        : 0,
+    };
+  },
+
+  toJSON(message: NodeStatus): unknown {
+    const obj: any = {};
+    if (message.node !== "") {
+      obj.node = message.node;
+    }
+    if (message.state !== 0) {
+      obj.state = nodeStateToJSON(message.state);
+    }
+    if (message.version !== "") {
+      obj.version = message.version;
+    }
+    if (message.actors !== 0) {
+      obj.actors = Math.round(message.actors);
+    }
+    if (message.actorsLive !== 0) {
+      obj.actorsLive = Math.round(message.actorsLive);
+    }
+    if (message.actorsPending !== 0) {
+      obj.actorsPending = Math.round(message.actorsPending);
+    }
+    if (message.tasksOut !== 0) {
+      obj.tasksOut = Math.round(message.tasksOut);
+    }
+    if (message.trouble !== "") {
+      obj.trouble = message.trouble;
+    }
+    if (message.spoolBytes !== 0) {
+      obj.spoolBytes = floatToJson(message.spoolBytes);
+    }
+    if (message.silentS !== 0) {
+      obj.silentS = floatToJson(message.silentS);
+    }
+    if (message.rssBytes !== 0) {
+      obj.rssBytes = floatToJson(message.rssBytes);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<NodeStatus>): NodeStatus {
+    return NodeStatus.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<NodeStatus>): NodeStatus {
+    const message = createBaseNodeStatus();
+    message.node = object.node ?? "";
+    message.state = object.state ?? 0;
+    message.version = object.version ?? "";
+    message.actors = object.actors ?? 0;
+    message.actorsLive = object.actorsLive ?? 0;
+    message.actorsPending = object.actorsPending ?? 0;
+    message.tasksOut = object.tasksOut ?? 0;
+    message.trouble = object.trouble ?? "";
+    message.spoolBytes = object.spoolBytes ?? 0;
+    message.silentS = object.silentS ?? 0;
+    message.rssBytes = object.rssBytes ?? 0;
+    return message;
+  },
+};
+
+function createBaseRunSummary(): RunSummary {
+  return { runId: "", state: 0, total: 0, rowsOk: 0, rowsError: 0, waiting: 0, out: 0 };
+}
+
+export const RunSummary: MessageFns<RunSummary> = {
+  encode(message: RunSummary, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.runId !== "") {
+      writer.uint32(10).string(message.runId);
+    }
+    if (message.state !== 0) {
+      writer.uint32(16).int32(message.state);
+    }
+    if (message.total !== 0) {
+      writer.uint32(24).uint32(message.total);
+    }
+    if (message.rowsOk !== 0) {
+      writer.uint32(32).uint32(message.rowsOk);
+    }
+    if (message.rowsError !== 0) {
+      writer.uint32(40).uint32(message.rowsError);
+    }
+    if (message.waiting !== 0) {
+      writer.uint32(48).uint32(message.waiting);
+    }
+    if (message.out !== 0) {
+      writer.uint32(56).uint32(message.out);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RunSummary {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRunSummary();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.runId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.state = reader.int32() as any;
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.total = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.rowsOk = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.rowsError = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.waiting = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.out = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RunSummary {
+    return {
+      runId: isSet(object.runId)
+        ? globalThis.String(object.runId)
+        : isSet(object.run_id)
+        ? globalThis.String(object.run_id)
+        : "",
+      state: isSet(object.state) ? runStateFromJSON(object.state) : 0,
+      total: isSet(object.total) ? globalThis.Number(object.total) : 0,
+      rowsOk: isSet(object.rowsOk)
+        ? globalThis.Number(object.rowsOk)
+        : isSet(object.rows_ok)
+        ? globalThis.Number(object.rows_ok)
+        : 0,
+      rowsError: isSet(object.rowsError)
+        ? globalThis.Number(object.rowsError)
+        : isSet(object.rows_error)
+        ? globalThis.Number(object.rows_error)
+        : 0,
+      waiting: isSet(object.waiting) ? globalThis.Number(object.waiting) : 0,
+      out: isSet(object.out) ? globalThis.Number(object.out) : 0,
+    };
+  },
+
+  toJSON(message: RunSummary): unknown {
+    const obj: any = {};
+    if (message.runId !== "") {
+      obj.runId = message.runId;
+    }
+    if (message.state !== 0) {
+      obj.state = runStateToJSON(message.state);
+    }
+    if (message.total !== 0) {
+      obj.total = Math.round(message.total);
+    }
+    if (message.rowsOk !== 0) {
+      obj.rowsOk = Math.round(message.rowsOk);
+    }
+    if (message.rowsError !== 0) {
+      obj.rowsError = Math.round(message.rowsError);
+    }
+    if (message.waiting !== 0) {
+      obj.waiting = Math.round(message.waiting);
+    }
+    if (message.out !== 0) {
+      obj.out = Math.round(message.out);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RunSummary>): RunSummary {
+    return RunSummary.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RunSummary>): RunSummary {
+    const message = createBaseRunSummary();
+    message.runId = object.runId ?? "";
+    message.state = object.state ?? 0;
+    message.total = object.total ?? 0;
+    message.rowsOk = object.rowsOk ?? 0;
+    message.rowsError = object.rowsError ?? 0;
+    message.waiting = object.waiting ?? 0;
+    message.out = object.out ?? 0;
+    return message;
+  },
+};
+
+function createBaseShutdownRequest(): ShutdownRequest {
+  return { graceMs: 0 };
+}
+
+export const ShutdownRequest: MessageFns<ShutdownRequest> = {
+  encode(message: ShutdownRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.graceMs !== 0) {
+      writer.uint32(8).uint32(message.graceMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ShutdownRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseShutdownRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.graceMs = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ShutdownRequest {
+    return {
+      graceMs: isSet(object.graceMs)
+        ? globalThis.Number(object.graceMs)
+        : isSet(object.grace_ms)
+        ? globalThis.Number(object.grace_ms)
+        : 0,
+    };
+  },
+
+  toJSON(message: ShutdownRequest): unknown {
+    const obj: any = {};
+    if (message.graceMs !== 0) {
+      obj.graceMs = Math.round(message.graceMs);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ShutdownRequest>): ShutdownRequest {
+    return ShutdownRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ShutdownRequest>): ShutdownRequest {
+    const message = createBaseShutdownRequest();
+    message.graceMs = object.graceMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseShutdownResponse(): ShutdownResponse {
+  return {};
+}
+
+export const ShutdownResponse: MessageFns<ShutdownResponse> = {
+  encode(_: ShutdownResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ShutdownResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseShutdownResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): ShutdownResponse {
+    return {};
+  },
+
+  toJSON(_: ShutdownResponse): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create(base?: DeepPartial<ShutdownResponse>): ShutdownResponse {
+    return ShutdownResponse.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<ShutdownResponse>): ShutdownResponse {
+    const message = createBaseShutdownResponse();
+    return message;
+  },
+};
+
 export type RunServiceService = typeof RunServiceService;
 export const RunServiceService = {
   /** Answers without a token, and says nothing but that a head of this version lives here. */
@@ -1251,6 +2619,16 @@ export const RunServiceService = {
     requestDeserialize: (value: Buffer): HealthRequest => HealthRequest.decode(value),
     responseSerialize: (value: HealthResponse): Buffer => Buffer.from(HealthResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): HealthResponse => HealthResponse.decode(value),
+  },
+  /** Who this head is and where its store lies: clients read and write the bucket themselves. */
+  describe: {
+    path: "/skein.v1.RunService/Describe" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DescribeRequest): Buffer => Buffer.from(DescribeRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DescribeRequest => DescribeRequest.decode(value),
+    responseSerialize: (value: DescribeResponse): Buffer => Buffer.from(DescribeResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DescribeResponse => DescribeResponse.decode(value),
   },
   /** Takes on a run whose manifest is in the store. Idempotent: a run that is known is left as it is. */
   startRun: {
@@ -1282,17 +2660,43 @@ export const RunServiceService = {
     responseSerialize: (value: DrainRunResponse): Buffer => Buffer.from(DrainRunResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): DrainRunResponse => DrainRunResponse.decode(value),
   },
+  /** Head, nodes, runs, queue and store, at this moment. */
+  status: {
+    path: "/skein.v1.RunService/Status" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: StatusRequest): Buffer => Buffer.from(StatusRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): StatusRequest => StatusRequest.decode(value),
+    responseSerialize: (value: StatusResponse): Buffer => Buffer.from(StatusResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): StatusResponse => StatusResponse.decode(value),
+  },
+  /** Ends the head: its runs stay open in the store, its nodes wait for its successor. */
+  shutdown: {
+    path: "/skein.v1.RunService/Shutdown" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ShutdownRequest): Buffer => Buffer.from(ShutdownRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ShutdownRequest => ShutdownRequest.decode(value),
+    responseSerialize: (value: ShutdownResponse): Buffer => Buffer.from(ShutdownResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ShutdownResponse => ShutdownResponse.decode(value),
+  },
 } as const;
 
 export interface RunServiceServer extends UntypedServiceImplementation {
   /** Answers without a token, and says nothing but that a head of this version lives here. */
   health: handleUnaryCall<HealthRequest, HealthResponse>;
+  /** Who this head is and where its store lies: clients read and write the bucket themselves. */
+  describe: handleUnaryCall<DescribeRequest, DescribeResponse>;
   /** Takes on a run whose manifest is in the store. Idempotent: a run that is known is left as it is. */
   startRun: handleUnaryCall<StartRunRequest, StartRunResponse>;
   /** Progress at once and whenever it changes (a few times a second at most), until the run ends. */
   watchRun: handleServerStreamingCall<WatchRunRequest, WatchRunResponse>;
   /** Starts nothing new; what runs has `grace_ms` to end. */
   drainRun: handleUnaryCall<DrainRunRequest, DrainRunResponse>;
+  /** Head, nodes, runs, queue and store, at this moment. */
+  status: handleUnaryCall<StatusRequest, StatusResponse>;
+  /** Ends the head: its runs stay open in the store, its nodes wait for its successor. */
+  shutdown: handleUnaryCall<ShutdownRequest, ShutdownResponse>;
 }
 
 export interface RunServiceClient extends Client {
@@ -1311,6 +2715,22 @@ export interface RunServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: HealthResponse) => void,
+  ): ClientUnaryCall;
+  /** Who this head is and where its store lies: clients read and write the bucket themselves. */
+  describe(
+    request: DescribeRequest,
+    callback: (error: ServiceError | null, response: DescribeResponse) => void,
+  ): ClientUnaryCall;
+  describe(
+    request: DescribeRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: DescribeResponse) => void,
+  ): ClientUnaryCall;
+  describe(
+    request: DescribeRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: DescribeResponse) => void,
   ): ClientUnaryCall;
   /** Takes on a run whose manifest is in the store. Idempotent: a run that is known is left as it is. */
   startRun(
@@ -1350,6 +2770,38 @@ export interface RunServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: DrainRunResponse) => void,
+  ): ClientUnaryCall;
+  /** Head, nodes, runs, queue and store, at this moment. */
+  status(
+    request: StatusRequest,
+    callback: (error: ServiceError | null, response: StatusResponse) => void,
+  ): ClientUnaryCall;
+  status(
+    request: StatusRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: StatusResponse) => void,
+  ): ClientUnaryCall;
+  status(
+    request: StatusRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: StatusResponse) => void,
+  ): ClientUnaryCall;
+  /** Ends the head: its runs stay open in the store, its nodes wait for its successor. */
+  shutdown(
+    request: ShutdownRequest,
+    callback: (error: ServiceError | null, response: ShutdownResponse) => void,
+  ): ClientUnaryCall;
+  shutdown(
+    request: ShutdownRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ShutdownResponse) => void,
+  ): ClientUnaryCall;
+  shutdown(
+    request: ShutdownRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ShutdownResponse) => void,
   ): ClientUnaryCall;
 }
 
