@@ -1,6 +1,7 @@
 /**
  * The kinds of test, each with its own folder, budget and worker settings. `npm test` runs all of them; a suite that
- * needs something the machine lacks (the real dataset, the real SLayer) skips itself and prints one line that says why.
+ * needs something the machine lacks (the real dataset, the real SLayer, a Docker engine) skips itself and prints one line
+ * that says why.
  */
 import { defineConfig } from 'vitest/config';
 
@@ -25,6 +26,7 @@ export default defineConfig({
       kind('process', 60_000),
       kind('crash', 120_000),
       kind('slayer', 180_000),
+      kind('cloud', 120_000, { globalSetup: ['tests/helpers/containers/global-setup.ts'] }),
     ],
   },
 });
