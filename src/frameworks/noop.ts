@@ -1,11 +1,82 @@
-/** The framework that does nothing: what is left of a run's time is the runner's own. For measuring. */
+/**
+ * The framework that does nothing: what is left of a run's time is the runner's own. For measuring and for tests of what
+ * dies: a task says in fields of its own how long it takes, how it ends, and where each start of it is written down.
+ *
+ * Invariants: N1 without those fields a task takes no time and writes nothing. N2 a journal is only ever appended to, only
+ * if it is there already and its name ends in `.noop-journal`: a dataset cannot make this framework write anywhere else.
+ */
+import { closeSync, constants, openSync, writeSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+
 import type { Task } from '../dataset/task.ts';
+import { SkeinError } from '../kernel/errors.ts';
 import { blankRow } from './error-row.ts';
 import type { Framework, TaskContext, TaskRow } from './framework.ts';
 
+/** What a task may say to this framework. All are optional; a field of another kind counts as absent. */
+export interface NoopTask extends Task {
+  /** How long it takes. Default 0. */
+  readonly noop_ms?: number;
+  /** Attempts up to this one end their actor by an error outside of any call. Default 0. */
+  readonly noop_dies?: number;
+  /** The text of an error that it throws. */
+  readonly noop_throws?: string;
+  /** A file `….noop-journal` that gets one line of JSON as it starts, and one as it ends. */
+  readonly noop_journal?: string;
+}
+
+/** A line of the journal. */
+export interface NoopRecord {
+  readonly what: 'start' | 'end';
+  readonly run_id: string;
+  readonly instance_id: string;
+  readonly attempt: number;
+  readonly pid: number;
+  readonly at_ms: number;
+}
+
 export class NoopFramework implements Framework {
-  runTask(task: Task, context: TaskContext): Promise<TaskRow> {
+  async runTask(task: NoopTask, context: TaskContext): Promise<TaskRow> {
+    const startedAt = Date.now() / 1000;
     context.log(`noop: ${task.instance_id}`);
-    return Promise.resolve(blankRow(task, Date.now() / 1000));
+    record('start', task, context);
+    if (typeof task.noop_dies === 'number' && context.attempt <= task.noop_dies) await dieOutsideOfTheCall();
+    if (typeof task.noop_ms === 'number' && task.noop_ms > 0) {
+      await sleep(task.noop_ms, undefined, { signal: context.signal });
+    }
+    record('end', task, context);
+    if (typeof task.noop_throws === 'string') throw new Error(task.noop_throws);
+    return blankRow(task, startedAt);
+  }
+}
+
+/** The thread ends under the task, as by any error that nobody catches. Never settles. */
+function dieOutsideOfTheCall(): Promise<never> {
+  setImmediate(() => {
+    throw new Error('noop_dies: this attempt ends its actor');
+  });
+  return new Promise(() => {});
+}
+
+function record(what: NoopRecord['what'], task: NoopTask, { runId, attempt }: TaskContext): void {
+  const path = task.noop_journal;
+  if (typeof path !== 'string') return;
+  if (!path.endsWith('.noop-journal')) {
+    throw new SkeinError('INVALID_INPUT', `noop_journal: ${JSON.stringify(path)} does not end in .noop-journal`);
+  }
+  const line: NoopRecord = {
+    what,
+    run_id: runId,
+    instance_id: task.instance_id,
+    attempt,
+    pid: process.pid,
+    at_ms: Date.now(),
+  };
+  // One write to a file opened for appending: lines of many threads and processes never mix.
+  const fd = openSync(path, constants.O_WRONLY | constants.O_APPEND | constants.O_NOFOLLOW);
+  try {
+    writeSync(fd, `${JSON.stringify(line)}\n`);
+  } finally {
+    closeSync(fd);
   }
 }
