@@ -27,6 +27,8 @@ export default defineConfig({
       kind('crash', 120_000),
       kind('slayer', 180_000),
       kind('cloud', 120_000, { globalSetup: ['tests/helpers/containers/global-setup.ts'] }),
+      // Last and by itself: its faults are timed, and other files beside it would be faults of their own.
+      kind('system', 420_000, { sequence: { groupOrder: 1 } }),
     ],
   },
 });

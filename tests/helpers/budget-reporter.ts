@@ -15,6 +15,7 @@ const BUDGET_S: Readonly<Record<string, number>> = {
   crash: 180,
   slayer: 180,
   cloud: 180,
+  system: 600,
 };
 
 interface Tally {

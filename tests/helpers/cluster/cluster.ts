@@ -1,0 +1,260 @@
+/**
+ * A cluster of real processes on this machine: a bucket in a folder, a head daemon, node daemons that each dial through a
+ * link of their own, and clients. Tests hold the verbs and the assertions; everything about processes is here.
+ *
+ * Invariants: C1 disposal ends every process that was started, heals nothing, and fails if one of a group is left. C2 a head
+ * or node that is started again has the same name, data dir, port and link as before.
+ */
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { openStore } from '../../../src/store/open.ts';
+import type { ObjectStore } from '../../../src/store/port.ts';
+import { waitUntil } from '../wait-until.ts';
+import { freePort, Link } from './link.ts';
+import { ClusterProcess } from './process.ts';
+
+/** `D/ready.json` as a daemon writes it when it accepts work. */
+export interface Ready {
+  readonly pid: number;
+  readonly address: string;
+  readonly version: string;
+  readonly boot_id: string;
+}
+
+/** How long a daemon may take to be ready, with the machine busy. */
+const READY_MS = 20_000;
+
+export interface ClusterOptions {
+  /** `--lost-after` of the head. Default 3. */
+  readonly lostAfterS?: number;
+  /** More flags of the head. */
+  readonly headFlags?: readonly string[];
+}
+
+export interface StartOptions {
+  /** Dies by SIGKILL there: a fail point of `src/kernel/failpoint.ts`, `name` or `name:visit`. */
+  readonly failPoint?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** False: return at once, for a daemon that is expected not to become ready. Default true. */
+  readonly untilReady?: boolean;
+}
+
+/** A daemon over its lives: data dir and flags stay, processes come and go. */
+export class Daemon {
+  readonly name: string;
+  readonly dataDir: string;
+  readonly #args: () => readonly string[];
+  readonly #track: (process: ClusterProcess) => void;
+  #process: ClusterProcess | undefined;
+
+  constructor(name: string, dataDir: string, args: () => readonly string[], track: (process: ClusterProcess) => void) {
+    this.name = name;
+    this.dataDir = dataDir;
+    this.#args = args;
+    this.#track = track;
+  }
+
+  /** The life that runs, or the last one. */
+  get process(): ClusterProcess {
+    if (!this.#process) throw new Error(`${this.name} was never started`);
+    return this.#process;
+  }
+
+  get isRunning(): boolean {
+    return this.#process !== undefined && this.#process.end === undefined;
+  }
+
+  async start({ failPoint, env = {}, untilReady = true }: StartOptions = {}): Promise<this> {
+    if (this.isRunning) throw new Error(`${this.name} runs already`);
+    await mkdir(this.dataDir, { recursive: true });
+    const armed = failPoint === undefined ? env : { ...env, SKEIN_FAILPOINT: failPoint };
+    this.#process = ClusterProcess.start(this.name, this.#args(), { cwd: this.dataDir, env: armed });
+    this.#track(this.#process);
+    if (untilReady) await this.ready();
+    return this;
+  }
+
+  /** What it wrote when this life of it became ready. */
+  async ready(): Promise<Ready> {
+    let ready: Ready | undefined;
+    await waitUntil(
+      `${this.name} is ready`,
+      async () => (ready = await this.#readyNow()) !== undefined,
+      READY_MS,
+    ).catch((error: unknown) => {
+      throw new Error(`${String(error)}\n${this.process.diary()}`, { cause: error });
+    });
+    return ready as unknown as Ready;
+  }
+
+  async #readyNow(): Promise<Ready | undefined> {
+    const { end, pid } = this.process;
+    if (end) throw new Error(`${this.name} ended before it was ready: ${end.code ?? end.signal}`);
+    const text = await readFile(join(this.dataDir, 'ready.json'), 'utf8').catch(() => '');
+    if (text === '') return undefined;
+    const ready = JSON.parse(text) as Ready;
+    return ready.pid === pid ? ready : undefined;
+  }
+
+  async kill(): Promise<void> {
+    await this.process.kill();
+  }
+
+  async stop(): Promise<void> {
+    await this.process.stop();
+  }
+
+  freeze(): void {
+    this.process.freeze();
+  }
+
+  thaw(): void {
+    this.process.thaw();
+  }
+
+  /** All that its lives logged, line by line; what is half-written is passed over. */
+  async log(): Promise<LogLine[]> {
+    return await readLog(join(this.dataDir, 'log'));
+  }
+}
+
+/** A node and its way to the head. */
+export interface ClusterNode extends Daemon {
+  readonly link: Link;
+}
+
+/** A line of a daemon's log. */
+export type LogLine = Readonly<Record<string, unknown>> & { readonly msg: string; readonly time: string };
+
+export class Cluster implements AsyncDisposable {
+  readonly dir: string;
+  readonly storeUrl: string;
+  readonly store: ObjectStore;
+  readonly head: Daemon;
+  readonly headPort: number;
+  readonly nodes = new Map<string, ClusterNode>();
+  readonly #processes: ClusterProcess[] = [];
+  readonly #links: Link[] = [];
+
+  private constructor(dir: string, store: ObjectStore, headPort: number, options: ClusterOptions) {
+    this.dir = dir;
+    this.store = store;
+    this.storeUrl = store.url;
+    this.headPort = headPort;
+    this.head = this.anotherHead('head', headPort, options);
+  }
+
+  /** Makes folder, store and port; nothing runs yet. */
+  static async create(options: ClusterOptions = {}): Promise<Cluster> {
+    const dir = await mkdtemp(join(tmpdir(), 'skein-cluster-'));
+    const store = await openStore(`file://${join(dir, 'bucket')}`);
+    return new Cluster(dir, store, await freePort(), options);
+  }
+
+  /** A head and nodes `n1`, `n2` …, all ready. */
+  static async start(nodes: number, actors: number, options: ClusterOptions = {}): Promise<Cluster> {
+    const cluster = await Cluster.create(options);
+    try {
+      await cluster.head.start();
+      for (let n = 1; n <= nodes; n += 1) await (await cluster.node(`n${n}`, actors)).start();
+      return cluster;
+    } catch (error) {
+      await cluster[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  get address(): string {
+    return `127.0.0.1:${this.headPort}`;
+  }
+
+  get tokenFile(): string {
+    return join(this.head.dataDir, 'token');
+  }
+
+  /** A head daemon on the same bucket, with a data dir of its own called `name`. */
+  anotherHead(name: string, port: number, { lostAfterS = 3, headFlags = [] }: ClusterOptions = {}): Daemon {
+    const dataDir = join(this.dir, name);
+    const args = () => [
+      ...['start', '--head', '--port', String(port), '--store', this.storeUrl, '--data-dir', dataDir],
+      ...['--lost-after', String(lostAfterS), ...headFlags],
+    ];
+    return new Daemon(name, dataDir, args, (process) => this.#processes.push(process));
+  }
+
+  /** The node called `name`, not started yet when it is new. Its data dir is its own unless another is given. */
+  async node(name: string, actors = 2, dataDir = join(this.dir, name)): Promise<ClusterNode> {
+    const known = this.nodes.get(name);
+    if (known) return known;
+    const link = await Link.open(() => this.headPort);
+    this.#links.push(link);
+    const args = () => [
+      ...['start', '--address', link.address, '--actors', String(actors), '--data-dir', dataDir],
+      ...['--node-name', name, '--token-file', this.tokenFile],
+    ];
+    const daemon = new Daemon(name, dataDir, args, (process) => this.#processes.push(process));
+    const node = Object.assign(daemon, { link });
+    this.nodes.set(name, node);
+    return node;
+  }
+
+  /** `skein ARGS` beside the cluster; the token is in its environment, the address too unless `args` name a store. */
+  cli(args: readonly string[], env: Readonly<Record<string, string>> = {}): ClusterProcess {
+    const known: Record<string, string> = { SKEIN_TOKEN_FILE: this.tokenFile };
+    if (!args.includes('--store')) known['SKEIN_ADDRESS'] = this.address;
+    const client = ClusterProcess.start(args.slice(0, 2).join(' '), args, { cwd: this.dir, env: { ...known, ...env } });
+    this.#processes.push(client);
+    return client;
+  }
+
+  /** The command's end, which must be `code`. */
+  async run(args: readonly string[], code = 0, env: Readonly<Record<string, string>> = {}): Promise<ClusterProcess> {
+    return await this.cli(args, env).mustEnd(code);
+  }
+
+  /** All that the processes wrote, for the text of a failure. */
+  diary(): string {
+    return this.#processes.map((process) => process.diary()).join('\n');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#processes.map((process) => process[Symbol.asyncDispose]()));
+    await Promise.all(this.#links.map((link) => link[Symbol.asyncDispose]()));
+    await this.store[Symbol.asyncDispose]();
+    const left = this.#processes
+      .filter(({ pid }) => isGroupAlive(pid))
+      .map(({ name, pid }) => `${name} (group ${pid})`);
+    await rm(this.dir, { recursive: true, force: true });
+    if (left.length > 0) throw new Error(`left running: ${left.join(', ')}`);
+  }
+}
+
+/** Every JSON line of the files in `dir`, the oldest first. */
+export async function readLog(dir: string): Promise<LogLine[]> {
+  if (!existsSync(dir)) return [];
+  const { readdir } = await import('node:fs/promises');
+  const lines: LogLine[] = [];
+  for (const name of await readdir(dir)) {
+    for (const line of (await readFile(join(dir, name), 'utf8')).split('\n')) {
+      try {
+        const value = JSON.parse(line) as LogLine;
+        if (typeof value.time === 'string') lines.push(value);
+      } catch {
+        // Half a line of a process that was killed, or no log.
+      }
+    }
+  }
+  return lines.sort((a, b) => a.time.localeCompare(b.time));
+}
+
+function isGroupAlive(pgid: number): boolean {
+  try {
+    process.kill(-pgid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,133 @@
+/**
+ * The network between two processes: a TCP relay that a test cuts and heals. A cut without answer behaves as a dropped
+ * route does: bytes wait in the buffers of the sockets and go on when it heals, if nobody gave up meanwhile.
+ *
+ * Invariants: L1 its port stays the same for life. L2 no byte is ever lost or changed within a connection: a connection
+ * stalls, or ends as a whole.
+ */
+import { createServer, connect, type Server, type Socket } from 'node:net';
+import { once } from 'node:events';
+
+/** `up` is from the one who dials to the one who listens. */
+export type Direction = 'both' | 'up' | 'down';
+
+interface Pair {
+  readonly client: Socket;
+  upstream: Socket | undefined;
+}
+
+export class Link implements AsyncDisposable {
+  readonly port: number;
+  readonly #server: Server;
+  readonly #target: () => number;
+  readonly #pairs = new Set<Pair>();
+  #cut: Direction | undefined;
+  #isRefusing = false;
+
+  private constructor(server: Server, target: () => number) {
+    this.#server = server;
+    this.#target = target;
+    this.port = (server.address() as { port: number }).port;
+    server.on('connection', (client) => this.#accept(client));
+  }
+
+  /** Listens on a port of its own and relays to `target` on loopback, asked at each connection. */
+  static async open(target: () => number): Promise<Link> {
+    const server = createServer({ allowHalfOpen: true, pauseOnConnect: true });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    return new Link(server, target);
+  }
+
+  get address(): string {
+    return `127.0.0.1:${this.port}`;
+  }
+
+  /** Nothing passes in `direction` any more, and nobody is told. New connections are taken and left hanging. */
+  cut(direction: Direction = 'both'): void {
+    this.#cut = direction;
+    for (const pair of this.#pairs) this.#apply(pair);
+  }
+
+  /** Every connection is reset, and so is each new one, until `heal`. */
+  refuse(): void {
+    this.#isRefusing = true;
+    this.reset();
+  }
+
+  /** Every connection is reset, once. */
+  reset(): void {
+    for (const pair of this.#pairs) this.#end(pair);
+  }
+
+  heal(): void {
+    this.#cut = undefined;
+    this.#isRefusing = false;
+    for (const pair of this.#pairs) {
+      if (!pair.upstream) this.#connect(pair);
+      this.#apply(pair);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isRefusing = true;
+    this.reset();
+    this.#server.close();
+    await once(this.#server, 'close');
+  }
+
+  #accept(client: Socket): void {
+    if (this.#isRefusing) return void client.resetAndDestroy();
+    client.setNoDelay(true);
+    const pair: Pair = { client, upstream: undefined };
+    this.#pairs.add(pair);
+    client.on('error', () => this.#end(pair)).on('close', () => this.#end(pair));
+    if (this.#cut === undefined) this.#connect(pair);
+  }
+
+  #connect(pair: Pair): void {
+    const { client } = pair;
+    const upstream = connect({ port: this.#target(), host: '127.0.0.1', noDelay: true, allowHalfOpen: true });
+    pair.upstream = upstream;
+    upstream.on('error', () => this.#end(pair)).on('close', () => this.#end(pair));
+    client.on('data', (chunk) => {
+      if (!upstream.write(chunk)) client.pause();
+    });
+    upstream.on('data', (chunk) => {
+      if (!client.write(chunk)) upstream.pause();
+    });
+    upstream.on('drain', () => this.#apply(pair));
+    client.on('drain', () => this.#apply(pair));
+    client.on('end', () => upstream.end());
+    upstream.on('end', () => client.end());
+    this.#apply(pair);
+  }
+
+  /** Lets bytes flow as the cut says; what is still to be written holds its reader back. */
+  #apply({ client, upstream }: Pair): void {
+    if (!upstream) return;
+    const isUpCut = this.#cut === 'both' || this.#cut === 'up';
+    const isDownCut = this.#cut === 'both' || this.#cut === 'down';
+    if (isUpCut || upstream.writableNeedDrain) client.pause();
+    else client.resume();
+    if (isDownCut || client.writableNeedDrain) upstream.pause();
+    else upstream.resume();
+  }
+
+  #end(pair: Pair): void {
+    if (!this.#pairs.delete(pair)) return;
+    pair.client.resetAndDestroy();
+    pair.upstream?.resetAndDestroy();
+  }
+}
+
+/** A port that nobody listens on at this moment. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}
