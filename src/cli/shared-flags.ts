@@ -20,7 +20,7 @@ const FOLDERS = {
 
 export const STORE: FlagSpec = {
   value: 'URL',
-  describe: 'the store of the runs, file:///absolute/dir; also SKEIN_STORE',
+  describe: 'the store of the runs, file:///absolute/dir or gs://bucket[/prefix]; also SKEIN_STORE',
   default: `./${FOLDERS.store}`,
 };
 export const DATASET: FlagSpec = {
@@ -82,7 +82,7 @@ export async function storeOf(flags: Flags, { env }: CliContext): Promise<Object
   const field = typed === undefined && env['SKEIN_STORE'] ? 'SKEIN_STORE' : '--store';
   const url = typed ?? (env['SKEIN_STORE'] || pathToFileURL(resolve(FOLDERS.store)).href);
   try {
-    return await openStore(url, field);
+    return await openStore(url, field, { gcsEndpoint: env['SKEIN_GCS_ENDPOINT'] || undefined });
   } catch (error) {
     if (!isSkeinError(error, 'STORE_UNAVAILABLE')) throw error;
     const text = `${field}: ${JSON.stringify(url)} cannot be opened: ${error.message}`;

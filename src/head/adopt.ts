@@ -7,6 +7,7 @@ import pLimit from 'p-limit';
 import type { Logger } from '../kernel/log.ts';
 import { rowsPrefix } from '../store/layout.ts';
 import type { ObjectStore } from '../store/port.ts';
+import { readPatiently } from '../store/create-or-confirm.ts';
 import { listAll } from '../store/prefix.ts';
 import { ActiveRun, type RunNodes } from './active-run.ts';
 import { canonicalRow, groupRowPaths, type CanonicalRow } from '../run/canonical-row.ts';
@@ -79,7 +80,7 @@ async function readRows(store: ObjectStore, manifest: Manifest): Promise<Map<str
     [...groupRowPaths(paths)].map(([instanceId, files]) =>
       limit(async () => {
         const read = async (path: string): Promise<Uint8Array | undefined> =>
-          (await store.read(`${prefix}${path}`))?.bytes;
+          (await readPatiently(store, `${prefix}${path}`))?.bytes;
         return [instanceId, await canonicalRow(files, ({ path }) => read(path))] as const;
       }),
     ),

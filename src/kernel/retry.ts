@@ -71,13 +71,14 @@ export async function retry<T>(work: (attempt: number) => Promise<T>, options: R
 /**
  * `work` with a signal that fires after `timeoutMs` or with `signal`. If `work` does not heed it, its late result is
  * dropped: the caller is answered in time whatever hangs.
+ * @param work its second argument gives it so much time more from now on, once it knows what lies ahead
  * @throws SkeinError DEADLINE when the time is up, CANCELLED when `signal` fired
  */
 export async function withDeadline<T>(
   what: string,
   timeoutMs: number,
   signal: AbortSignal | undefined,
-  work: (signal: AbortSignal) => Promise<T>,
+  work: (signal: AbortSignal, allowMs: (ms: number) => void) => Promise<T>,
 ): Promise<T> {
   throwIfCancelled(signal, what);
   const inner = new AbortController();
@@ -87,14 +88,20 @@ export async function withDeadline<T>(
     inner.abort(error);
   };
   const onAbort = (): void => end(new SkeinError('CANCELLED', `${what} was cancelled`, { cause: signal?.reason }));
-  const timer = setTimeout(
-    () => end(new SkeinError('DEADLINE', `${what} took longer than ${timeoutMs} ms`)),
-    timeoutMs,
-  );
+  const arm = (ms: number): NodeJS.Timeout =>
+    setTimeout(() => end(new SkeinError('DEADLINE', `${what} took longer than ${ms} ms`)), ms);
+  let timer = arm(timeoutMs);
+  let isOver = false;
+  const allowMs = (ms: number): void => {
+    if (isOver) return;
+    clearTimeout(timer);
+    timer = arm(ms);
+  };
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
-    return await Promise.race([work(inner.signal), ended.promise]);
+    return await Promise.race([work(inner.signal, allowMs), ended.promise]);
   } finally {
+    isOver = true;
     clearTimeout(timer);
     signal?.removeEventListener('abort', onAbort);
   }

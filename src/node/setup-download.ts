@@ -21,7 +21,7 @@ import { readKbRows } from '../reference/load-reference.ts';
 import { markerOf, syncTree } from '../reference/marked-tree.ts';
 import { ARTIFACT_MARKERS, hasArtifact, setupNeeds, type RunCombo, type SetupRoots } from '../reference/setup.ts';
 import { identityObjectName } from '../reference/setup-upload.ts';
-import { readPatiently, type PersistOptions } from '../store/create-or-confirm.ts';
+import { callPatiently, readPatiently, type PersistOptions } from '../store/create-or-confirm.ts';
 import { setupDatabasePrefix, type SetupArtifact } from '../store/layout.ts';
 import type { ObjectStore } from '../store/port.ts';
 import { downloadTree } from '../store/prefix.ts';
@@ -123,7 +123,9 @@ async function shippedFingerprint({ download, artifact, database }: Job): Promis
   if (marker !== undefined) {
     return (await readPatiently(store, prefix + marker, download))?.bytes.toString('utf8').trim();
   }
-  const { objects } = await store.list(prefix, { pageSize: 1 });
+  const { objects } = await callPatiently(`listing ${prefix}`, download, (signal) =>
+    store.list(prefix, { pageSize: 1, signal }),
+  );
   return objects.length === 0 ? undefined : `run ${runId}`;
 }
 

@@ -11,7 +11,7 @@ import { describeError } from '../kernel/errors.ts';
 import { failPoint } from '../kernel/failpoint.ts';
 import { jsonBytes, parseJson } from '../kernel/json.ts';
 import type { Logger } from '../kernel/log.ts';
-import { createOrConfirm } from '../store/create-or-confirm.ts';
+import { createOrConfirm, readPatiently } from '../store/create-or-confirm.ts';
 import { duplicateRowName, lateRowName, logName, rowName } from '../store/layout.ts';
 import type { ObjectStore } from '../store/port.ts';
 
@@ -82,7 +82,7 @@ export class Shipper {
   }
 
   async #besides(row: TaskRow, attempt: number, bytes: Buffer): Promise<RowEnd> {
-    const standing = await this.#store.read(rowName(this.#runId, row.instance_id, attempt));
+    const standing = await readPatiently(this.#store, rowName(this.#runId, row.instance_id, attempt));
     const other = standing && (parseJson(standing.name, standing.bytes) as Partial<TaskRow>);
     if (row.synthetic) return { kind: 'stored' }; // A verdict never competes with a row that is there.
     if (other?.synthetic) {

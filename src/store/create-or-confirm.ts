@@ -10,6 +10,7 @@
 import { isSkeinError, SkeinError } from '../kernel/errors.ts';
 import { retry, withDeadline, type RetryOptions } from '../kernel/retry.ts';
 import { isLasting } from './fs-errors.ts';
+import { isLastingAnswer } from './gcs-errors.ts';
 import type { ObjectStore, ReadOptions, StoredObject } from './port.ts';
 
 export interface PersistOptions extends Pick<
@@ -33,7 +34,7 @@ const CALL_TIMEOUT_MS = 60_000;
 /** Whether a store's error is worth another try. A deadline of one call is; a cut download is. */
 export function isTransient(error: unknown): boolean {
   if (!isSkeinError(error, 'STORE_UNAVAILABLE', 'OUTCOME_UNKNOWN', 'DEADLINE', 'CORRUPT')) return false;
-  return !isLasting(error);
+  return !isLasting(error) && !isLastingAnswer(error);
 }
 
 /**

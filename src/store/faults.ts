@@ -24,10 +24,11 @@ export type Fault =
   /** A read loses its tail (at most `keepBytes` stay, default half); a write ends OUTCOME_UNKNOWN, undone. */
   | { readonly kind: 'truncate'; readonly keepBytes?: number };
 
-export interface FaultRule {
-  readonly fault: Fault;
+/** A rule over operations `O` with faults `F`: a store's own, or those of whatever stands behind a store. */
+export interface RuleOf<O extends string, F> {
+  readonly fault: F;
   /** Default: every operation. */
-  readonly on?: StoreOperation | readonly StoreOperation[];
+  readonly on?: O | readonly O[];
   /** An object name or list prefix: text that it must begin with, or a pattern. Default: every name. */
   readonly name?: string | RegExp;
   /** How many matching calls go well before the first fault. Default 0. */
@@ -36,17 +37,19 @@ export interface FaultRule {
   readonly count?: number;
 }
 
+export type FaultRule = RuleOf<StoreOperation, Fault>;
+
 /** The faults to come, and how often each one struck. Rules may be added and cleared while the store is in use. */
-export class FaultPlan {
-  #rules: { readonly rule: FaultRule; seen: number; fired: number }[] = [];
+export class PlanOf<O extends string, F extends { readonly kind: string }> {
+  #rules: { readonly rule: RuleOf<O, F>; seen: number; fired: number }[] = [];
   /** All faults that struck, oldest first: `create runs/r1/status.json refuse`. */
   readonly fired: string[] = [];
 
-  constructor(...rules: readonly FaultRule[]) {
+  constructor(...rules: readonly RuleOf<O, F>[]) {
     for (const rule of rules) this.add(rule);
   }
 
-  add(rule: FaultRule): this {
+  add(rule: RuleOf<O, F>): this {
     this.#rules.push({ rule, seen: 0, fired: 0 });
     return this;
   }
@@ -57,7 +60,7 @@ export class FaultPlan {
   }
 
   /** The fault of this call, if the plan has one: that of the first rule that matches and is not used up. */
-  next(operation: StoreOperation, name: string): Fault | undefined {
+  next(operation: O, name: string): F | undefined {
     for (const entry of this.#rules) {
       const { on = operation, name: wanted = '', skip = 0, count = Infinity, fault } = entry.rule;
       const isOn = typeof on === 'string' ? on === operation : on.includes(operation);
@@ -72,6 +75,9 @@ export class FaultPlan {
     return undefined;
   }
 }
+
+/** The faults of a store itself, for `withFaults`. */
+export class FaultPlan extends PlanOf<StoreOperation, Fault> {}
 
 /** `store` with the faults of `plan`. Disposing of it disposes of `store`. */
 export function withFaults(store: ObjectStore, plan: FaultPlan): ObjectStore {

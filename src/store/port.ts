@@ -32,6 +32,11 @@ export type RemoveOutcome =
   | { readonly kind: 'absent' }
   | { readonly kind: 'conflict'; readonly generation: string };
 
+/** `added`: the rule was not there before. */
+export interface ExpiryOutcome {
+  readonly kind: 'present' | 'added';
+}
+
 export interface ListPage {
   /** In byte order of their names. */
   readonly objects: readonly ObjectInfo[];
@@ -76,4 +81,6 @@ export interface ObjectStore extends AsyncDisposable {
   remove(name: string, generation: string, options?: CallOptions): Promise<RemoveOutcome>;
   /** Whether this store can be written to: a probe object created, read and removed. Throws with the reason if not. */
   checkWritable(): Promise<void>;
+  /** Has the bucket itself delete objects below `prefix` after `days`, besides the rules it has. Absent: stores that cannot. */
+  ensureExpiry?(prefix: string, days: number, options?: CallOptions): Promise<ExpiryOutcome>;
 }

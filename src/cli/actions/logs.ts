@@ -6,6 +6,7 @@ import { parseName, parseRunId } from '../../kernel/ids.ts';
 import { sleep } from '../../kernel/retry.ts';
 import { logName, logsPrefix, parseLogName, rowsPrefix, parseRowName } from '../../store/layout.ts';
 import type { ObjectStore } from '../../store/port.ts';
+import { callPatiently, readPatiently } from '../../store/create-or-confirm.ts';
 import { listAll } from '../../store/prefix.ts';
 import type { CliContext } from '../context.ts';
 import { OK } from '../exit-code.ts';
@@ -70,7 +71,7 @@ async function logObjects({ store, runId, instanceId, attempt }: Wanted): Promis
 }
 
 async function print(store: ObjectStore, name: string, isNamed: boolean, out: Output): Promise<void> {
-  const stored = await store.read(name);
+  const stored = await readPatiently(store, name);
   if (!stored) return;
   const text = stored.bytes.toString('utf8');
   const { instanceId = '', attempt = 0 } = parseLogName(name) ?? {};
@@ -85,7 +86,10 @@ async function hasEnded(store: ObjectStore, manifest: Manifest, instanceId: stri
   if (instanceId === undefined) return false;
   for await (const { name } of listAll(store, `${rowsPrefix(manifest.run_id)}${instanceId}/`)) {
     // The log follows the row; the run's own end, or the next look, brings it.
-    if (parseRowName(name)) return (await store.stat(logName(manifest.run_id, instanceId, 1))) !== undefined;
+    if (!parseRowName(name)) continue;
+    const log = logName(manifest.run_id, instanceId, 1);
+    const info = await callPatiently(`looking at ${log}`, {}, (signal) => store.stat(log, { signal }));
+    return info !== undefined;
   }
   return false;
 }

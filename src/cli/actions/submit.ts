@@ -18,6 +18,7 @@ import { isSkeinError, SkeinError } from '../../kernel/errors.ts';
 import { failPoint } from '../../kernel/failpoint.ts';
 import { mintRunId } from '../../kernel/ids.ts';
 import { VERSION } from '../../kernel/version.ts';
+import { ensureLifecycle } from '../../store/lifecycle.ts';
 import type { ObjectStore } from '../../store/port.ts';
 import { refuseAddress } from '../address.ts';
 import type { CliContext } from '../context.ts';
@@ -70,6 +71,7 @@ export async function submit(flags: Flags, context: CliContext): Promise<number>
   const combo = comboOf(manifest);
   const { actors, graceMs } = submission;
   await buildMissingCaches({ combo, dataset, databases, cacheRoot: roots.cacheRoot, actors }, context, view);
+  await ensureLifecycle(store, (text) => view.note(text));
   failPoint('submit.before-manifest');
   const made = await makeRun(store, manifest);
   failPoint('submit.after-manifest');
