@@ -228,7 +228,6 @@ describe('opening', () => {
     'file:///tmp/a#b',
     'file:///tmp/a%00b',
     'file:///tmp/a%0Ab',
-    'gs://bucket/prefix',
     's3://bucket',
     'http://host/x',
   ])('refuses %j in one line that names the value and a legal form', async (url) => {

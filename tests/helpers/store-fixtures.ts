@@ -7,7 +7,9 @@ import { pathToFileURL } from 'node:url';
 import { openDirectoryStore } from '../../src/store/directory.ts';
 import { FaultPlan, withFaults } from '../../src/store/faults.ts';
 import { createMemoryStore } from '../../src/store/memory.ts';
+import { openStore } from '../../src/store/open.ts';
 import type { ObjectStore } from '../../src/store/port.ts';
+import { GcsServer } from './gcs-server/server.ts';
 
 /** A folder that goes with `using`. */
 export function temporaryFolder(): Disposable & { readonly path: string } {
@@ -28,11 +30,13 @@ export const STORE_KINDS: readonly { readonly kind: string; readonly make: () =>
     make: async () => ({ store: createMemoryStore(), root: undefined, [Symbol.asyncDispose]: async () => {} }),
   },
   { kind: 'directory', make: () => directoryFixture((store) => store) },
+  { kind: 'gs:// with a prefix', make: () => gcsFixture('gs://skein-test/some/prefix') },
 ];
 
 /** The stores of the contract suite itself: also one whose answers come late, which must change no outcome. */
 export const CONTRACT_KINDS: typeof STORE_KINDS = [
   ...STORE_KINDS,
+  { kind: 'gs://', make: () => gcsFixture('gs://skein-test') },
   {
     kind: 'directory that answers late',
     make: () =>
@@ -44,6 +48,20 @@ export const CONTRACT_KINDS: typeof STORE_KINDS = [
       ),
   },
 ];
+
+/** A bucket of a server of its own, with the real client library between. */
+async function gcsFixture(url: string): Promise<StoreFixture> {
+  const server = await GcsServer.start({ buckets: ['skein-test'] });
+  const store = await openStore(url, '--store', { gcsEndpoint: server.url });
+  return {
+    store,
+    root: undefined,
+    [Symbol.asyncDispose]: async () => {
+      await store[Symbol.asyncDispose]();
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}
 
 async function directoryFixture(wrap: (store: ObjectStore) => ObjectStore): Promise<StoreFixture> {
   const folder = temporaryFolder();

@@ -1,0 +1,315 @@
+/**
+ * A server that speaks Google Cloud Storage's JSON API on loopback, with exact preconditions and with faults on demand, so
+ * that tests and benches have the real client library on their path. State is in memory.
+ *
+ * Not here: what a bucket does (`bucket.ts`), uploads (`uploads.ts`), which fault comes when (`faults.ts`).
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+
+import {
+  bucketResource,
+  googleError,
+  jsonAnswer,
+  mediaAnswer,
+  noSuchBucket,
+  objectResource,
+  refusal,
+  type Answer,
+} from './answers.ts';
+import { GcsBucket, Refused, type Conditions, type UploadFacts } from './bucket.ts';
+import { ServerFaultPlan, type ServerFault, type ServerOperation } from './faults.ts';
+import { parseMultipart, UploadSessions } from './uploads.ts';
+
+export interface GcsServerOptions {
+  /** Buckets that are there from the start. */
+  readonly buckets?: readonly string[];
+  /** Every call is answered so much later. Default 0. */
+  readonly latencyMs?: number;
+  /** Default: a free one. */
+  readonly port?: number;
+  /** Default: every call is let in. Else only those with this bearer token. */
+  readonly token?: string;
+}
+
+interface Request {
+  readonly operation: ServerOperation;
+  readonly name: string;
+  readonly isMedia: boolean;
+  /** Does the work. Called once the body is there. */
+  readonly work: (body: Buffer) => Answer;
+}
+
+export class GcsServer implements AsyncDisposable {
+  readonly faults = new ServerFaultPlan();
+  readonly buckets = new Map<string, GcsBucket>();
+  /** How often each operation was asked for, faults included. */
+  readonly counts: Partial<Record<ServerOperation, number>> = {};
+  /** Most calls at a time so far. */
+  mostAtOnce = 0;
+  latencyMs: number;
+  readonly #token: string | undefined;
+  readonly #sessions = new UploadSessions();
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  #atOnce = 0;
+  url = '';
+
+  private constructor({ buckets = [], latencyMs = 0, token }: GcsServerOptions) {
+    this.latencyMs = latencyMs;
+    this.#token = token;
+    for (const name of buckets) this.bucket(name);
+    this.#server = createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
+      void this.#serve(request, response).catch((error: unknown) => {
+        if (!response.headersSent) send(response, googleError(500, 'internalError', String(error)));
+        else response.destroy();
+      });
+    });
+    this.#server.on('connection', (socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+    });
+  }
+
+  static async start(options: GcsServerOptions = {}): Promise<GcsServer> {
+    const server = new GcsServer(options);
+    await new Promise<void>((resolve, reject) => {
+      server.#server.once('error', reject);
+      server.#server.listen(options.port ?? 0, '127.0.0.1', resolve);
+    });
+    server.url = `http://127.0.0.1:${(server.#server.address() as AddressInfo).port}`;
+    return server;
+  }
+
+  /** The bucket of this name, made if it is not there. */
+  bucket(name: string): GcsBucket {
+    const bucket = this.buckets.get(name) ?? new GcsBucket(name);
+    this.buckets.set(name, bucket);
+    return bucket;
+  }
+
+  get openSockets(): number {
+    return this.#sockets.size;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy();
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+  }
+
+  async #serve(message: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = new URL(message.url ?? '/', 'http://server');
+    this.#atOnce += 1;
+    this.mostAtOnce = Math.max(this.mostAtOnce, this.#atOnce);
+    response.once('close', () => (this.#atOnce -= 1));
+    const request = this.#route(message, url);
+    this.counts[request.operation] = (this.counts[request.operation] ?? 0) + 1;
+    const fault = this.faults.next(request.operation, request.name);
+    const body = await bodyOf(message);
+    if (body === undefined) return;
+    await this.#answer(request, body, fault, message, response);
+  }
+
+  async #answer(
+    request: Request,
+    body: Buffer,
+    fault: ServerFault | undefined,
+    message: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<void> {
+    if (fault?.kind === 'reset') return void message.socket.destroy();
+    if (fault?.kind === 'hang' && fault.afterDoing !== true) return;
+    if (fault?.kind === 'delay') await delay(fault.delayMs);
+    const isDone = fault?.kind !== 'status' || fault.afterDoing === true;
+    const answer = isDone ? this.#work(request, message, body) : noAnswer;
+    if (fault?.kind === 'hang') return;
+    if (fault?.kind === 'lose-answer') return void message.socket.destroy();
+    if (this.latencyMs > 0) await delay(this.latencyMs);
+    switch (fault?.kind) {
+      case 'status':
+        return send(response, googleError(fault.status, reasonOf(fault.status), `injected ${fault.status}`));
+      case 'truncate':
+        return truncate(response, answer, fault.silently === true, () => message.socket.destroy());
+      case 'stall':
+        response.writeHead(answer.status, { ...answer.headers, 'content-length': answer.body.byteLength });
+        return void response.write(answer.body.subarray(0, answer.body.byteLength >> 1));
+      case 'flip': {
+        const flipped = Buffer.from(answer.body);
+        flipped[flipped.length >> 1] = (flipped[flipped.length >> 1] ?? 0) ^ 1;
+        return send(response, { ...answer, body: flipped });
+      }
+      case 'wrong-checksum':
+        return send(response, {
+          ...answer,
+          headers: { ...answer.headers, 'x-goog-hash': 'crc32c=AAAAAA==,md5=AAAAAAAAAAAAAAAAAAAAAA==' },
+        });
+      case 'no-checksum': {
+        const { 'x-goog-hash': _, 'x-goog-stored-content-encoding': __, ...headers } = { ...answer.headers };
+        return send(response, { ...answer, headers });
+      }
+      default:
+        return send(response, answer);
+    }
+  }
+
+  #work(request: Request, message: IncomingMessage, body: Buffer): Answer {
+    if (this.#token !== undefined && message.headers.authorization !== `Bearer ${this.#token}`) {
+      return googleError(401, 'required', 'Anonymous caller does not have storage.objects.list access.');
+    }
+    try {
+      return request.work(body);
+    } catch (error) {
+      if (error instanceof Refused) return refusal(error, '', request.name, request.isMedia);
+      throw error;
+    }
+  }
+
+  #route(message: IncomingMessage, url: URL): Request {
+    const method = message.method ?? 'GET';
+    const plain = (operation: ServerOperation, name: string, work: Request['work'], isMedia = false): Request => ({
+      operation,
+      name,
+      work,
+      isMedia,
+    });
+    const session = url.searchParams.get('upload_id');
+    if (session !== null && method === 'PUT') {
+      const name = url.searchParams.get('name') ?? '';
+      return plain('session', name, (body) => this.#sessions.put(session, message.headers['content-range'], body));
+    }
+    const path = /^(\/upload)?\/storage\/v1\/b(?:\/([^/]+)(?:\/o(?:\/([^/]+))?)?)?$/.exec(url.pathname);
+    if (path === null) return plain('bucket', url.pathname, () => googleError(404, 'notFound', 'Not Found'));
+    const [, upload, bucketName = '', encoded] = path;
+    const query = url.searchParams;
+    if (upload !== undefined) {
+      const name = query.get('name') ?? '';
+      const operation = query.get('ifGenerationMatch') === '0' ? 'create' : 'replace';
+      return plain(operation, name, (body) => this.#upload(bucketName, name, query, message, body));
+    }
+    const isList = url.pathname.endsWith('/o');
+    if (!isList && encoded === undefined) {
+      return plain('bucket', bucketName, (body) => this.#bucketCall(method, bucketName, query, body));
+    }
+    const bucket = this.buckets.get(bucketName);
+    if (isList) {
+      return plain('list', query.get('prefix') ?? '', () => (bucket ? listAnswer(bucket, query) : noSuchBucket()));
+    }
+    const name = decodeURIComponent(encoded ?? '');
+    const conditions = conditionsOf(query);
+    if (method === 'DELETE') {
+      return plain('remove', name, () => {
+        if (bucket === undefined) return noSuchBucket();
+        bucket.remove(name, conditions);
+        return { status: 204, body: Buffer.alloc(0) };
+      });
+    }
+    const isMedia = query.get('alt') === 'media';
+    const work = (): Answer => {
+      if (bucket === undefined) return noSuchBucket();
+      const stored = bucket.get(name, conditions);
+      return isMedia ? mediaAnswer(stored, message.headers.range) : jsonAnswer(200, objectResource(bucketName, stored));
+    };
+    return plain(isMedia ? 'read' : 'stat', name, work, isMedia);
+  }
+
+  #upload(bucketName: string, name: string, query: URLSearchParams, message: IncomingMessage, body: Buffer): Answer {
+    const bucket = this.buckets.get(bucketName);
+    if (bucket === undefined) return noSuchBucket();
+    const conditions = conditionsOf(query);
+    const contentType = message.headers['content-type'] ?? '';
+    switch (query.get('uploadType')) {
+      case 'resumable': {
+        const facts = body.byteLength > 0 ? (JSON.parse(body.toString()) as UploadFacts) : {};
+        const id = this.#sessions.start(bucket, name, conditions, facts);
+        const location = `${this.url}/upload/storage/v1/b/${bucketName}/o?upload_id=${id}&name=${encodeURIComponent(name)}`;
+        return { status: 200, body: Buffer.alloc(0), headers: { location } };
+      }
+      case 'multipart': {
+        const { facts, bytes } = parseMultipart(contentType, body);
+        return jsonAnswer(200, objectResource(bucketName, bucket.put(name, bytes, conditions, facts)));
+      }
+      default:
+        return jsonAnswer(200, objectResource(bucketName, bucket.put(name, body, conditions, { contentType })));
+    }
+  }
+
+  #bucketCall(method: string, name: string, query: URLSearchParams, body: Buffer): Answer {
+    if (name === '' && method === 'POST') {
+      const asked = (JSON.parse(body.toString()) as { name: string }).name;
+      if (this.buckets.has(asked)) return googleError(409, 'conflict', 'The requested bucket name is not available.');
+      return jsonAnswer(200, bucketResource(this.bucket(asked)));
+    }
+    const bucket = this.buckets.get(name);
+    if (bucket === undefined) return noSuchBucket();
+    if (method === 'PATCH') {
+      const expected = query.get('ifMetagenerationMatch');
+      if (expected !== null && expected !== String(bucket.metageneration)) {
+        return refusal(new Refused('precondition'), name, '', false);
+      }
+      Object.assign(bucket.resource, JSON.parse(body.toString()));
+      bucket.metageneration += 1;
+    }
+    return jsonAnswer(200, bucketResource(bucket));
+  }
+}
+
+const noAnswer: Answer = { status: 500, body: Buffer.alloc(0) };
+
+const reasonOf = (status: number): string =>
+  ({ 401: 'authError', 403: 'forbidden', 404: 'notFound', 408: 'timeout', 429: 'rateLimitExceeded' })[status] ??
+  'backendError';
+
+function conditionsOf(query: URLSearchParams): Conditions {
+  const of = (key: string): string | undefined => query.get(key) ?? undefined;
+  return {
+    ifGenerationMatch: of('ifGenerationMatch'),
+    ifGenerationNotMatch: of('ifGenerationNotMatch'),
+    generation: of('generation'),
+  };
+}
+
+function listAnswer(bucket: GcsBucket, query: URLSearchParams): Answer {
+  const of = (key: string): string | undefined => query.get(key) ?? undefined;
+  const { items, prefixes, nextPageToken } = bucket.list({
+    prefix: of('prefix'),
+    delimiter: of('delimiter'),
+    startOffset: of('startOffset'),
+    endOffset: of('endOffset'),
+    pageToken: of('pageToken'),
+    maxResults: Number(of('maxResults') ?? 1000),
+  });
+  return jsonAnswer(200, {
+    kind: 'storage#objects',
+    ...(items.length > 0 && { items: items.map((stored) => objectResource(bucket.name, stored)) }),
+    ...(prefixes.length > 0 && { prefixes }),
+    ...(nextPageToken !== undefined && { nextPageToken }),
+  });
+}
+
+/** Undefined if the client went away before its end. */
+async function bodyOf(message: IncomingMessage): Promise<Buffer | undefined> {
+  const chunks: Buffer[] = [];
+  try {
+    for await (const chunk of message) chunks.push(chunk as Buffer);
+    return Buffer.concat(chunks);
+  } catch {
+    return undefined;
+  }
+}
+
+function send(response: ServerResponse, { status, headers = {}, body }: Answer): void {
+  response.writeHead(status, { ...headers, ...(status !== 204 && { 'content-length': body.byteLength }) });
+  response.end(body);
+}
+
+function truncate(response: ServerResponse, answer: Answer, isSilent: boolean, cut: () => void): void {
+  const half = answer.body.subarray(0, answer.body.byteLength >> 1);
+  if (isSilent) {
+    response.writeHead(answer.status, { ...answer.headers });
+    response.end(half);
+    return;
+  }
+  response.writeHead(answer.status, { ...answer.headers, 'content-length': answer.body.byteLength });
+  response.write(half, cut);
+}
