@@ -59,15 +59,15 @@ export type EmbeddedRunEnd =
 export async function runEmbedded(options: EmbeddedRunOptions): Promise<EmbeddedRunEnd> {
   const { store, manifest, actors, drain, env } = options;
   const log = createLogger(options.logPath);
-  const token = randomBytes(32).toString('hex');
+  const security = { token: randomBytes(32).toString('hex') };
   try {
-    await using head = await Head.start({ store, token, log: log.child({ part: 'head' }) });
+    await using head = await Head.start({ store, security, log: log.child({ part: 'head' }) });
     const lost = Promise.withResolvers<never>();
     lost.promise.catch(() => {});
     await using _node = await Node.start({
       name: `embedded-${hostname().replaceAll(/[^A-Za-z0-9.-]/g, '-')}-${process.pid}`,
       address: head.address,
-      token,
+      security,
       actors,
       store,
       workDir: await makeWorkDir(),
@@ -78,7 +78,7 @@ export async function runEmbedded(options: EmbeddedRunOptions): Promise<Embedded
       log: log.child({ part: 'node' }),
       onHeadLost: lost.reject,
     });
-    using client = new HeadClient(head.address, token);
+    using client = new HeadClient(head.address, security);
     await client.startRun(manifest.run_id);
     return await Promise.race([follow(client, options, drain), lost.promise]);
   } catch (error) {

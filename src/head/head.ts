@@ -6,26 +6,28 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { Server, ServerCredentials, type ServerWritableStream } from '@grpc/grpc-js';
+import { Server, type ServerWritableStream } from '@grpc/grpc-js';
 
 import { NodeServiceService } from '../gen/skein/v1/node.ts';
 import { RunServiceService, type WatchRunRequest, type WatchRunResponse } from '../gen/skein/v1/run.ts';
-import { SkeinError } from '../kernel/errors.ts';
+import { describeError, SkeinError } from '../kernel/errors.ts';
 import type { Logger } from '../kernel/log.ts';
 import { VERSION } from '../kernel/version.ts';
 import type { ObjectStore } from '../store/port.ts';
 import { CHANNEL_OPTIONS } from '../wire/channel.ts';
+import { serverCredentials, type Security } from '../wire/security.ts';
 import { duplex, serverStream, tokenGuard, unary } from '../wire/handlers.ts';
 import type { ActiveRun } from './active-run.ts';
 import { adoptRun } from './adopt.ts';
 import { chooseBatch } from './dispatch.ts';
-import { serveNode, type Event, type NodeListener, type NodeSession } from './node-session.ts';
+import type { Event, NodeListener, NodeSession } from './node-session.ts';
+import { NodeSessions } from './node-sessions.ts';
 import { progressOf } from './progress.ts';
 
 export interface HeadOptions {
   readonly store: ObjectStore;
-  /** What every call but health must present. */
-  readonly token: string;
+  /** What every call but health must present, and TLS. */
+  readonly security: Security;
   readonly log: Logger;
   /** Default 127.0.0.1. */
   readonly host?: string;
@@ -39,7 +41,7 @@ const WATCH_INTERVAL_MS = 100;
 export class Head implements AsyncDisposable, NodeListener {
   readonly #options: HeadOptions;
   readonly #server = new Server(CHANNEL_OPTIONS);
-  readonly #sessions = new Map<string, NodeSession>();
+  readonly #sessions = new NodeSessions(this);
   readonly #runs = new Map<string, Promise<ActiveRun>>();
   readonly #active = new Map<string, ActiveRun>();
   readonly #stopping = new AbortController();
@@ -56,7 +58,7 @@ export class Head implements AsyncDisposable, NodeListener {
     const host = options.host ?? '127.0.0.1';
     head.#serve();
     const port = await new Promise<number>((resolve, reject) => {
-      head.#server.bindAsync(`${host}:${options.port ?? 0}`, ServerCredentials.createInsecure(), (error, bound) =>
+      head.#server.bindAsync(`${host}:${options.port ?? 0}`, serverCredentials(options.security), (error, bound) =>
         error
           ? reject(
               new SkeinError('UNAVAILABLE', `head: cannot listen on ${host}:${options.port ?? 0}`, { cause: error }),
@@ -81,8 +83,8 @@ export class Head implements AsyncDisposable, NodeListener {
   }
 
   #serve(): void {
-    const guard = tokenGuard(this.#options.token);
-    this.#server.addService(NodeServiceService, { link: duplex(guard, (stream) => serveNode(stream, this)) });
+    const guard = tokenGuard(this.#options.security.token);
+    this.#server.addService(NodeServiceService, { link: duplex(guard, (stream) => this.#sessions.serve(stream)) });
     this.#server.addService(RunServiceService, {
       health: unary(
         () => {},
@@ -110,7 +112,7 @@ export class Head implements AsyncDisposable, NodeListener {
       runId,
       log,
       actors: () => {
-        const sessions = [...this.#sessions.values()];
+        const sessions = this.#sessions.list();
         return {
           live: sessions.reduce((sum, { actorsLive }) => sum + actorsLive, 0),
           pending: sessions.reduce((sum, { actorsPending }) => sum + actorsPending, 0),
@@ -125,7 +127,7 @@ export class Head implements AsyncDisposable, NodeListener {
     adopting.then(
       (run) => {
         this.#active.set(runId, run);
-        for (const session of this.#sessions.values()) session.send({ $case: 'openRun', value: { runId } });
+        for (const session of this.#sessions.list()) session.send({ $case: 'openRun', value: { runId } });
         run.advance();
       },
       () => this.#runs.delete(runId),
@@ -152,7 +154,7 @@ export class Head implements AsyncDisposable, NodeListener {
     signal.addEventListener('abort', wake);
     try {
       while (!signal.aborted) {
-        stream.write(progressOf(run, [...this.#sessions.values()]));
+        stream.write(progressOf(run, this.#sessions.list()));
         if (run.phase.kind === 'ended') return;
         await news.promise;
         if (!this.#hasEnded(run)) await delay(WATCH_INTERVAL_MS);
@@ -170,28 +172,31 @@ export class Head implements AsyncDisposable, NodeListener {
 
   joined(session: NodeSession): void {
     this.#options.log.info({ node: session.node, version: session.hello.version }, 'node joined');
-    this.#sessions.set(session.node, session);
-    session.send({
-      $case: 'welcome',
-      value: {
-        version: VERSION,
-        sessionId: '',
-        isResumed: false,
-        lastReceived: 0,
-        window: 0,
-        headEpoch: 0,
-        storeUrl: this.#options.store.url,
-      },
-    });
+    if (session.replaces) this.#gone(session.replaces);
     for (const [runId, run] of this.#active) {
       if (run.phase.kind === 'running') session.send({ $case: 'openRun', value: { runId } });
     }
   }
 
-  gone(session: NodeSession): void {
-    if (this.#sessions.get(session.node) !== session) return;
+  cut(session: NodeSession): void {
     this.#options.log.info({ node: session.node }, 'node gone');
-    this.#sessions.delete(session.node);
+    this.#sessions.drop(session);
+    this.#gone(session);
+  }
+
+  resumed(session: NodeSession): void {
+    this.#options.log.info({ node: session.node }, 'node is back');
+  }
+
+  refused(node: string, error: Error): void {
+    this.#options.log.warn({ node, error: describeError(error) }, 'node refused');
+  }
+
+  welcome(): { headEpoch: number; storeUrl: string } {
+    return { headEpoch: 0, storeUrl: this.#options.store.url };
+  }
+
+  #gone(session: NodeSession): void {
     for (const run of this.#active.values()) run.nodeGone(session.node);
   }
 
@@ -229,7 +234,7 @@ export class Head implements AsyncDisposable, NodeListener {
     this.#isDispatchScheduled = true;
     setImmediate(() => {
       this.#isDispatchScheduled = false;
-      for (const session of this.#sessions.values()) while (this.#dispatchTo(session));
+      for (const session of this.#sessions.list()) while (this.#dispatchTo(session));
     });
   }
 

@@ -17,6 +17,7 @@ import type { Logger } from '../kernel/log.ts';
 import { VERSION } from '../kernel/version.ts';
 import { readManifest } from '../run/manifest.ts';
 import type { ObjectStore } from '../store/port.ts';
+import type { Security } from '../wire/security.ts';
 import { ActorHost } from './actor-host.ts';
 import { HeadLink, type Order } from './head-link.ts';
 import { LockKeeper, lockServices } from './lock-keeper.ts';
@@ -33,7 +34,7 @@ export interface NodeOptions {
   readonly name: string;
   /** Of the head. */
   readonly address: string;
-  readonly token: string;
+  readonly security: Security;
   /** Task actors at a time. */
   readonly actors: number;
   readonly store: ObjectStore;
@@ -70,23 +71,18 @@ export class Node implements AsyncDisposable {
   /** Joins the head. @throws SkeinError UNAVAILABLE | UNAUTHENTICATED | DEADLINE */
   static async start(options: NodeOptions): Promise<Node> {
     const node = new Node(options);
-    const { name, address, token, actors } = options;
+    const { name, address, security, actors } = options;
+    const bootId = randomUUID();
     try {
       node.#link = await HeadLink.open({
         address,
-        token,
-        hello: {
-          node: name,
-          bootId: randomUUID(),
-          version: VERSION,
-          actors,
-          dataDirId: '',
-          sessionId: '',
-          lastReceived: 0,
-          window: 0,
-        },
+        security,
+        hello: { node: name, bootId, version: VERSION, actors, dataDirId: bootId },
+        reconnect: false,
         onOrder: (order) => node.#obey(order),
-        onEnd: (error) => node.#headEnded(error),
+        onSession: () => {},
+        onCut: () => {},
+        onFatal: (error) => node.#headEnded(error),
       });
       return node;
     } catch (error) {
@@ -105,9 +101,8 @@ export class Node implements AsyncDisposable {
     await rm(this.#options.workDir, { recursive: true, force: true });
   }
 
-  #headEnded(error: Error | undefined): void {
-    if (this.#isStopping) return;
-    this.#options.onHeadLost?.(error ?? new Error('the head closed the stream'));
+  #headEnded(error: Error): void {
+    if (!this.#isStopping) this.#options.onHeadLost?.(error);
   }
 
   #obey(order: Order): void {

@@ -7,6 +7,14 @@ import { Metadata, type ChannelOptions } from '@grpc/grpc-js';
 /** The largest message that either side takes. Batches stay far below it; big things go through the store. */
 export const MAX_MESSAGE_BYTES = 8 * 1024 * 1024;
 
+/** How soon a peer that was frozen or cut off is noticed: within the sum. */
+export interface Keepalive {
+  /** Silence after which a sign of life is asked for. Default 5,000. */
+  readonly timeMs: number;
+  /** How long the answer may take. Default 3,000. */
+  readonly timeoutMs: number;
+}
+
 /** Both sides ask for signs of life, so a peer that was frozen or cut off is noticed within `time + timeout`. */
 export const CHANNEL_OPTIONS = {
   'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
@@ -17,7 +25,16 @@ export const CHANNEL_OPTIONS = {
   'grpc.max_reconnect_backoff_ms': 5_000,
   // A proxy in the environment would divert even loopback calls.
   'grpc.enable_http_proxy': 0,
+  // A channel of ours shares neither sockets nor back-off with an earlier one.
+  'grpc.use_local_subchannel_pool': 1,
 } satisfies Partial<ChannelOptions>;
+
+/** The settings with another patience, for tests. */
+export function channelOptions(keepalive?: Keepalive): Partial<ChannelOptions> {
+  if (!keepalive) return CHANNEL_OPTIONS;
+  const { timeMs, timeoutMs } = keepalive;
+  return { ...CHANNEL_OPTIONS, 'grpc.keepalive_time_ms': timeMs, 'grpc.keepalive_timeout_ms': timeoutMs };
+}
 
 const TOKEN_KEY = 'authorization';
 

@@ -22,6 +22,7 @@ export type Guard = (metadata: Metadata) => void;
 
 /** A guard that asks for `token`, compared in constant time. */
 export function tokenGuard(token: string): Guard {
+  if (token === '') throw new SkeinError('INVALID_INPUT', 'a head needs a token that is not empty');
   const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
   const expected = digest(token);
   return (metadata) => {
@@ -62,7 +63,8 @@ export function serverStream<Request, Response>(
       await handler(stream.request, stream, gone.signal);
     })().then(
       () => stream.end(),
-      (error: unknown) => stream.destroy(Object.assign(new Error('call failed'), toServiceError(error))),
+      // grpc-js makes a status of an emitted error; `destroy` would send none.
+      (error: unknown) => stream.emit('error', Object.assign(new Error('call failed'), toServiceError(error))),
     );
   };
 }
@@ -77,7 +79,7 @@ export function duplex<Request, Response>(
       guard(stream.metadata);
       handler(stream);
     } catch (error) {
-      stream.destroy(Object.assign(new Error('call failed'), toServiceError(error)));
+      stream.emit('error', Object.assign(new Error('call failed'), toServiceError(error)));
     }
   };
 }

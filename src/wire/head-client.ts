@@ -1,15 +1,44 @@
 /**
- * A client of the head: unary calls with a deadline each, and progress as an async iterable. Used by the command line and
- * by the embedded default alike.
+ * A client of the head: unary calls with a deadline each, and progress as an async iterable that survives the head's
+ * absence. Used by the command line and by the embedded default alike.
+ *
+ * Invariants: every call it sends again is one that the head may get twice.
  */
-import { ChannelCredentials, type Metadata, type ServiceError } from '@grpc/grpc-js';
+import { setTimeout as delay } from 'node:timers/promises';
 
-import { RunServiceClient, type WatchRunResponse } from '../gen/skein/v1/run.ts';
-import { CHANNEL_OPTIONS, tokenMetadata } from './channel.ts';
+import type { Metadata, ServiceError } from '@grpc/grpc-js';
+
+import {
+  RunServiceClient,
+  RunState,
+  type DescribeResponse,
+  type StatusResponse,
+  type WatchRunResponse,
+} from '../gen/skein/v1/run.ts';
+import { isSkeinError } from '../kernel/errors.ts';
+import { VERSION } from '../kernel/version.ts';
+import { channelOptions, tokenMetadata, type Keepalive } from './channel.ts';
+import { clientCredentials, type Security } from './security.ts';
 import { fromServiceError } from './status.ts';
+import { requireCompatible } from './version-skew.ts';
+
+export interface HeadClientOptions {
+  /** How long a head that cannot be reached is asked again. Default 0: the first refusal is the answer. */
+  readonly connectTimeoutMs?: number;
+  readonly keepalive?: Keepalive;
+}
+
+export interface WatchOptions {
+  /** How long a head may be away, again after each sign of life. Default: as the client's. */
+  readonly connectTimeoutMs?: number;
+  /** Progress has stopped coming; it is asked for again by itself. */
+  onAway?(error: Error): void;
+}
 
 /** Every unary call ends within this. */
 const CALL_DEADLINE_MS = 30_000;
+/** Between two tries to reach the head. */
+const RETRY_MS = 250;
 
 type Unary<Request, Response> = (
   request: Request,
@@ -22,16 +51,49 @@ export class HeadClient implements Disposable {
   readonly #client: RunServiceClient;
   readonly #address: string;
   readonly #metadata: Metadata;
+  readonly #connectTimeoutMs: number;
 
-  constructor(address: string, token: string) {
+  /** Connects with the first call. @throws SkeinError INVALID_INPUT when the certificates cannot be used */
+  constructor(address: string, security: Security, { connectTimeoutMs = 0, keepalive }: HeadClientOptions = {}) {
     this.#address = address;
-    this.#metadata = tokenMetadata(token);
-    this.#client = new RunServiceClient(address, ChannelCredentials.createInsecure(), CHANNEL_OPTIONS);
+    this.#metadata = tokenMetadata(security.token);
+    this.#connectTimeoutMs = connectTimeoutMs;
+    this.#client = new RunServiceClient(address, clientCredentials(security), {
+      ...channelOptions(keepalive),
+      // One that was refused is tried again as often as we do.
+      'grpc.initial_reconnect_backoff_ms': RETRY_MS,
+      'grpc.max_reconnect_backoff_ms': RETRY_MS,
+    });
   }
 
-  /** Hands a run, whose manifest is in the store, to the head. */
-  async startRun(runId: string): Promise<void> {
-    await this.#call(this.#client.startRun.bind(this.#client), { runId, maxInFlight: 0 });
+  /** The version of the head, without a token. */
+  async health(): Promise<string> {
+    return (await this.#call(this.#client.health.bind(this.#client), {})).version;
+  }
+
+  /** Who the head is and where its store lies. @throws SkeinError PREFLIGHT when its version cannot work with ours */
+  async describe(): Promise<DescribeResponse> {
+    const answer = await this.#call(this.#client.describe.bind(this.#client), { clientVersion: VERSION });
+    requireCompatible(`head ${this.#address}`, answer.version);
+    return answer;
+  }
+
+  /** Head, nodes, runs, queue and store, at this moment. */
+  async status(): Promise<StatusResponse> {
+    return this.#call(this.#client.status.bind(this.#client), {});
+  }
+
+  /** Ends the head; its runs stay open. What is on its way gets `graceMs`. */
+  async shutdown(graceMs: number): Promise<void> {
+    await this.#call(this.#client.shutdown.bind(this.#client), { graceMs });
+  }
+
+  /**
+   * Hands a run, whose manifest is in the store, to the head.
+   * @param maxInFlight tasks of it that may be out at once; default 0: no limit
+   */
+  async startRun(runId: string, maxInFlight = 0): Promise<void> {
+    await this.#call(this.#client.startRun.bind(this.#client), { runId, maxInFlight });
   }
 
   /** Nothing new is started; what runs has `graceMs` to end. */
@@ -39,8 +101,38 @@ export class HeadClient implements Disposable {
     await this.#call(this.#client.drainRun.bind(this.#client), { runId, graceMs });
   }
 
-  /** The run's progress, at once and at every change; ends with the run. @throws SkeinError UNAVAILABLE | NOT_FOUND */
-  async *watchRun(runId: string): AsyncGenerator<WatchRunResponse> {
+  /**
+   * The run's progress, at once and at every change; ends with the run. A head that goes away is waited for.
+   * @throws SkeinError UNAVAILABLE when it stayed away too long | NOT_FOUND | UNAUTHENTICATED
+   */
+  async *watchRun(runId: string, options: WatchOptions = {}): AsyncGenerator<WatchRunResponse> {
+    const { connectTimeoutMs = this.#connectTimeoutMs } = options;
+    let giveUpMs = performance.now() + connectTimeoutMs;
+    for (let hasSeen = false; ;) {
+      try {
+        for await (const progress of this.#watchOnce(runId)) {
+          hasSeen = true;
+          giveUpMs = performance.now() + connectTimeoutMs;
+          yield progress;
+          if (hasEnded(progress)) return;
+        }
+        // The head went away in order.
+        if (connectTimeoutMs === 0) return;
+      } catch (error) {
+        // A head that comes back knows the run a moment after it answers.
+        const isWorthIt = isSkeinError(error, 'UNAVAILABLE') || (hasSeen && isSkeinError(error, 'NOT_FOUND'));
+        if (!isWorthIt || performance.now() + RETRY_MS > giveUpMs) throw error;
+        options.onAway?.(error);
+      }
+      await delay(RETRY_MS);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#client.close();
+  }
+
+  async *#watchOnce(runId: string): AsyncGenerator<WatchRunResponse> {
     const stream = this.#client.watchRun({ runId }, this.#metadata);
     try {
       yield* stream as AsyncIterable<WatchRunResponse>;
@@ -51,15 +143,27 @@ export class HeadClient implements Disposable {
     }
   }
 
-  [Symbol.dispose](): void {
-    this.#client.close();
+  async #call<Request, Response>(method: Unary<Request, Response>, request: Request): Promise<Response> {
+    const giveUpMs = performance.now() + this.#connectTimeoutMs;
+    for (;;) {
+      try {
+        return await this.#callOnce(method, request);
+      } catch (error) {
+        if (!isSkeinError(error, 'UNAVAILABLE') || performance.now() + RETRY_MS > giveUpMs) throw error;
+        await delay(RETRY_MS);
+      }
+    }
   }
 
-  #call<Request, Response>(method: Unary<Request, Response>, request: Request): Promise<Response> {
+  #callOnce<Request, Response>(method: Unary<Request, Response>, request: Request): Promise<Response> {
     return new Promise((resolve, reject) => {
       method(request, this.#metadata, { deadline: Date.now() + CALL_DEADLINE_MS }, (error, response) =>
         error ? reject(fromServiceError(`head ${this.#address}`, error)) : resolve(response),
       );
     });
   }
+}
+
+function hasEnded({ state }: WatchRunResponse): boolean {
+  return state === RunState.DONE || state === RunState.STOPPED || state === RunState.FAILED;
 }

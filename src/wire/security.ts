@@ -1,0 +1,56 @@
+/**
+ * Who may talk to a head, and over what: a token on every call, and TLS when certificates are given; mutual as soon as a
+ * CA is. Nothing here reads a file or a variable: whoever assembles gives the bytes.
+ */
+import { ChannelCredentials, ServerCredentials } from '@grpc/grpc-js';
+
+import { asError, SkeinError } from '../kernel/errors.ts';
+
+/** PEM bytes. */
+export interface TlsFiles {
+  /** Signed the peer's certificate. At a head it asks clients and nodes for theirs; elsewhere absent = the system's CAs. */
+  readonly ca?: Buffer | undefined;
+  /** Our own certificate and its key: a head needs both, the others when the head asks for them. */
+  readonly cert?: Buffer | undefined;
+  readonly key?: Buffer | undefined;
+}
+
+export interface Security {
+  /** Never empty at a head. */
+  readonly token: string;
+  /** Absent: plain text, for loopback. */
+  readonly tls?: TlsFiles | undefined;
+}
+
+/** How clients and nodes dial. @throws SkeinError INVALID_INPUT when the certificates cannot be used */
+export function clientCredentials({ tls }: Security): ChannelCredentials {
+  if (!tls) return ChannelCredentials.createInsecure();
+  const { ca, cert, key } = tls;
+  requirePair(tls);
+  return usable(() => ChannelCredentials.createSsl(ca ?? null, key ?? null, cert ?? null));
+}
+
+/** How a head listens. @throws SkeinError INVALID_INPUT when the certificates cannot be used */
+export function serverCredentials({ tls }: Security): ServerCredentials {
+  if (!tls) return ServerCredentials.createInsecure();
+  const { ca, cert, key } = tls;
+  requirePair(tls);
+  if (!cert || !key) throw new SkeinError('INVALID_INPUT', 'TLS: a head needs --tls-cert and --tls-key');
+  return usable(() =>
+    ServerCredentials.createSsl(ca ?? null, [{ private_key: key, cert_chain: cert }], ca !== undefined),
+  );
+}
+
+function requirePair({ cert, key }: TlsFiles): void {
+  if ((cert === undefined) === (key === undefined)) return;
+  throw new SkeinError('INVALID_INPUT', 'TLS: --tls-cert and --tls-key go together, and only one of them is given');
+}
+
+function usable<T>(make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    const text = `TLS: the certificate, its key or the CA cannot be used: ${asError(error).message}`;
+    throw new SkeinError('INVALID_INPUT', text, { cause: error });
+  }
+}
