@@ -30,7 +30,16 @@ export const FAIL_POINTS = [
   'merge.after-marker',
 ] as const;
 
-export type FailPoint = (typeof FAIL_POINTS)[number];
+/** Those of a node with a spool: the embedded default has none, so its own crash test meets none of these. */
+export const NODE_FAIL_POINTS = [
+  'spool.after-grant',
+  'spool.after-start',
+  'spool.after-result',
+  'spool.before-settle',
+  'reference.before-ready',
+] as const;
+
+export type FailPoint = (typeof FAIL_POINTS)[number] | (typeof NODE_FAIL_POINTS)[number];
 
 let armed: { name: string; visitsLeft: number } | undefined;
 
