@@ -14,13 +14,14 @@ import pLimit from 'p-limit';
 
 import { describeError, isSkeinError, SkeinError } from '../kernel/errors.ts';
 import { parseJson } from '../kernel/json.ts';
-import { writeIdentityRecord } from '../reference/build-facts.ts';
+import { buildFacts, writeIdentityRecord } from '../reference/build-facts.ts';
 import { commitTree } from '../reference/commit.ts';
 import { sweepDeadTemps } from '../reference/dead-temps.ts';
 import { readKbRows } from '../reference/load-reference.ts';
-import { markerOf, syncTree } from '../reference/marked-tree.ts';
+import { markerOf, readTree, syncTree } from '../reference/marked-tree.ts';
 import { ARTIFACT_MARKERS, hasArtifact, setupNeeds, type RunCombo, type SetupRoots } from '../reference/setup.ts';
 import { identityObjectName } from '../reference/setup-upload.ts';
+import { contentDigest } from '../reference/shard-slice.ts';
 import { callPatiently, readPatiently, type PersistOptions } from '../store/create-or-confirm.ts';
 import { setupDatabasePrefix, type SetupArtifact } from '../store/layout.ts';
 import type { ObjectStore } from '../store/port.ts';
@@ -37,6 +38,8 @@ export interface SetupDownload extends PersistOptions {
   readonly roots: SetupRoots;
   readonly databases: readonly string[];
   readonly locks: LockKeeper;
+  /** Only these of what the combination needs. Default: all. */
+  readonly artifacts?: readonly SetupArtifact[];
 }
 
 export interface SetupDownloadReport {
@@ -56,7 +59,9 @@ export interface SetupDownloadReport {
  */
 export async function downloadSetup(download: SetupDownload): Promise<SetupDownloadReport[]> {
   const limit = pLimit(DATABASES_AT_ONCE);
-  const jobs = setupNeeds(download.combo).flatMap(({ artifact, isRequired }) => {
+  const { artifacts } = download;
+  const needs = setupNeeds(download.combo).filter(({ artifact }) => artifacts?.includes(artifact) ?? true);
+  const jobs = needs.flatMap(({ artifact, isRequired }) => {
     const root = download.roots[artifact];
     if (root === undefined) throw new SkeinError('INVALID_INPUT', `setup: this node has no root for ${artifact}`);
     return download.databases.map((database): Job => ({ download, artifact, root, database, isRequired }));
@@ -150,6 +155,7 @@ async function fetchInto(job: Job, { marker, shipped, replaces }: Goal): Promise
     await checkTree(job, tree, { marker, shipped });
     await syncTree(tree);
     const identity = artifact === 'slayer_models_otf' ? await shippedIdentity(download, database) : undefined;
+    await checkDigest(tree, identity);
     return await commitTree({
       tree,
       target: join(root, database),
@@ -171,6 +177,13 @@ async function checkTree({ artifact }: Job, tree: string, { marker, shipped }: O
   const found = (await markerOf(tree, marker))?.text;
   if (found !== shipped) throw new SkeinError('CORRUPT', `${marker} changed while it was downloaded`);
   await readKbRows(tree);
+}
+
+/** A reference whose record names another content than came is not taken for it. */
+async function checkDigest(tree: string, identity: unknown): Promise<void> {
+  const { contentDigest: wanted } = buildFacts(identity);
+  if (wanted === undefined || contentDigest(await readTree(tree)) === wanted) return;
+  throw new SkeinError('CORRUPT', 'the reference has another content than its record says');
 }
 
 async function shippedIdentity(download: SetupDownload, database: string): Promise<unknown> {

@@ -99,13 +99,11 @@ export class Spool implements AsyncDisposable {
   /** @throws SkeinError DISK_FULL | STORE_UNAVAILABLE when its folder cannot be used */
   static async open(options: SpoolOptions): Promise<Spool> {
     const { log, dir } = options;
-    let spool: Spool | undefined;
-    const { journal, records, damage } = await Journal.open({
-      ...options,
-      onTrouble: (error) => spool?.#setTrouble(error),
-    });
+    let tell: (error: Error | undefined) => void = () => {};
+    const { journal, records, damage } = await Journal.open({ ...options, onTrouble: (error) => tell(error) });
     for (const text of damage) log.warn({ dir, damage: text }, 'spool: the end of a segment cannot be read');
-    spool = new Spool(options, journal, leftOf(records, journal, log));
+    const spool = new Spool(options, journal, leftOf(records, journal, log));
+    tell = (error) => spool.#setTrouble(error);
     await spool.lookForRoom();
     return spool;
   }

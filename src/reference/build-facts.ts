@@ -19,6 +19,7 @@ const record = z.looseObject({
   encoder_version: z.string().catch(''),
   is_paid: z.boolean().catch(false),
   input_fp: z.string().optional().catch(undefined),
+  content_digest: z.string().min(1).optional().catch(undefined),
 });
 
 export interface BuildFacts {
@@ -31,6 +32,8 @@ export interface BuildFacts {
   readonly encoder: string | undefined;
   /** The fingerprint of the marker that the record belongs to, where it says. */
   readonly inputFp: string | undefined;
+  /** Of the content that the record belongs to, where it says. */
+  readonly contentDigest: string | undefined;
 }
 
 /** What `identity` says; nothing of it is promised, so each fact has a default. */
@@ -44,6 +47,7 @@ export function buildFacts(identity: unknown): BuildFacts {
     paidEncoder: facts?.is_paid ? encoder : undefined,
     encoder,
     inputFp: facts?.input_fp,
+    contentDigest: facts?.content_digest,
   };
 }
 

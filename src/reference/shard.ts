@@ -46,11 +46,14 @@ export interface ShipQuestion {
 /** The frameworks that build references: ours, and its name in the original. */
 const ENCODING_FRAMEWORKS: ReadonlySet<string> = new Set(['encode', 'pydantic_ai_otf_encode']);
 
+/** Whether runs of this combination encode, so that their references are theirs to ship (U-03). */
+export function encodes({ queryMode, slayerSetup, framework }: ShipQuestion['run']): boolean {
+  return queryMode === 'slayer' && slayerSetup === 'on-the-fly' && ENCODING_FRAMEWORKS.has(framework);
+}
+
 /** Whether a database's reference is new and this run's to ship (U-03). */
 export function shouldShip({ database, fingerprint, uploadedDbs, seedFingerprints, run }: ShipQuestion): boolean {
-  const isGateOpen =
-    run.queryMode === 'slayer' && run.slayerSetup === 'on-the-fly' && ENCODING_FRAMEWORKS.has(run.framework);
-  if (!isGateOpen || fingerprint === undefined || database.startsWith('.')) return false;
+  if (!encodes(run) || fingerprint === undefined || database.startsWith('.')) return false;
   return !uploadedDbs.has(database) && seedFingerprints.get(database) !== fingerprint;
 }
 
