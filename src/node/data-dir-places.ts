@@ -163,11 +163,7 @@ class DataDirRun implements RunPlaces {
     const { locks } = this.#site;
     const encoder = await encoderIdentity(settings.framework.encoder);
     const rootFor = (digest: string): string =>
-      join(
-        this.#site.dataDir,
-        'references',
-        referenceRootName({ cacheFingerprint, encoder, contentDigest: digest }),
-      );
+      join(this.#site.dataDir, 'references', referenceRootName({ cacheFingerprint, encoder, contentDigest: digest }));
     if (reference) {
       const place = { ...reference, database };
       const root = rootFor(await shardDigest({ store, locks, signal }, place));

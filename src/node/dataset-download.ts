@@ -61,12 +61,7 @@ export async function ensureDatabase(download: DatasetDownload, database: string
   return dir;
 }
 
-async function fetchDatabase(
-  download: DatasetDownload,
-  database: string,
-  digest: string,
-  dir: string,
-): Promise<void> {
+async function fetchDatabase(download: DatasetDownload, database: string, digest: string, dir: string): Promise<void> {
   const { store } = download;
   const prefix = datasetPrefix(database, digest);
   const markerName = prefix + MARKERS.uploadComplete;
@@ -131,7 +126,8 @@ export async function ensureTasksFile(download: DatasetDownload, digest: string)
   const name = datasetTasksName(digest);
   const stored = await readPatiently(store, name, download);
   if (!stored) throw new SkeinError('NOT_FOUND', `dataset: ${name} is not in ${store.url}; submit the run again`);
-  if (!sha256(stored.bytes).startsWith(digest)) throw new SkeinError('CORRUPT', `${name} has other bytes than its name says`);
+  if (!sha256(stored.bytes).startsWith(digest))
+    throw new SkeinError('CORRUPT', `${name} has other bytes than its name says`);
   await mkdir(dirname(path), { recursive: true });
   await writeFileDurable(path, stored.bytes);
   return path;

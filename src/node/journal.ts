@@ -175,8 +175,7 @@ export class Journal implements AsyncDisposable {
   #flush(): void {
     if (this.#isClosed || (this.#waiting.length === 0 && this.#settled.length === 0)) return;
     const settles = this.#settled;
-    const note =
-      settles.length > 0 ? [encodeRecord({ id: 0, header: {}, payload: Buffer.alloc(0), settles })] : [];
+    const note = settles.length > 0 ? [encodeRecord({ id: 0, header: {}, payload: Buffer.alloc(0), settles })] : [];
     const current = this.#segments.at(-1)!;
     const bytes = Buffer.concat([...this.#waiting.map((waiting) => waiting.bytes), ...note]);
     try {

@@ -205,7 +205,8 @@ export class Spool implements AsyncDisposable {
 
   #setTrouble(error: Error | undefined): void {
     this.#writeTrouble =
-      error && `${error instanceof SkeinError && error.code === 'DISK_FULL' ? 'disk full' : 'spool'}: ${describeError(error)}`;
+      error &&
+      `${error instanceof SkeinError && error.code === 'DISK_FULL' ? 'disk full' : 'spool'}: ${describeError(error)}`;
     this.#changed();
   }
 

@@ -85,7 +85,9 @@ describe('a journal', () => {
     expect(await sizeOf(dir)).toBeLessThan(8 * 16_384);
     await journal[Symbol.asyncDispose]();
     const { journal: next, records } = await Journal.open({ dir });
-    expect(records.map(({ header, payload }) => [header['n'], payload.toString()])).toEqual([['stays', 'the first one']]);
+    expect(records.map(({ header, payload }) => [header['n'], payload.toString()])).toEqual([
+      ['stays', 'the first one'],
+    ]);
     await next[Symbol.asyncDispose]();
   });
 
