@@ -16,9 +16,12 @@ SKEIN_ENGINE_REASON=$(mktemp)
 export SKEIN_ENGINE_REASON
 trap 'rm -f "$SKEIN_ENGINE_REASON"' EXIT
 for part in start-docker build-emulators build-product; do
+  if [ $part = build-emulators ]; then # compiles; making the base image mostly waits for downloads
+    SKEIN_ENGINE_REASON=/dev/null bash "$here/build-base.sh" >/dev/null 9>&- &
+  fi
   bash "$here/$part.sh" 9>&-
   case $? in
-    0) ;;
+    0) [ $part != build-emulators ] || wait ;;
     3)
       reason=$(cat "$SKEIN_ENGINE_REASON")
       echo "   no suites in containers: $reason"

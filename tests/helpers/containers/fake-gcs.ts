@@ -1,4 +1,4 @@
-/** The storage emulator, fake-gcs-server, in a container. What it does not do as GCS does: `fake-gcs-differences.ts`. */
+/** The storage emulator, fake-gcs-server, in a container. What of a store's contract it gets wrong: `tests/cloud/gcs-contract.test.ts`. */
 import { GenericContainer, Wait, type StartedNetwork, type StartedTestContainer } from 'testcontainers';
 
 import type { Engine } from './engine.ts';
