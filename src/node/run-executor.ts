@@ -64,6 +64,8 @@ export class RunExecutor {
   readonly #workers: Promise<void>[];
   readonly #shipping = new Set<Promise<void>>();
   readonly #live = new Set<HostedTaskActor>();
+  readonly #nonce = randomBytes(4).toString('hex');
+  #starts = 0;
   #workersLeft: number;
   #stop: 'running' | 'draining' | 'killing' = 'running';
 
@@ -198,7 +200,7 @@ export class RunExecutor {
     const task = dataset.taskById.get(instanceId);
     if (!task) return undefined;
     // A name of its own per start: two starts of one task never share a folder (T-05).
-    const unique = `${instanceId}-${randomBytes(4).toString('hex')}`;
+    const unique = `${instanceId}-${this.#nonce}-${(this.#starts += 1)}`;
     const scratchDir = join(workDir, 'bird_interact_slayer_otf', unique);
     return {
       task,

@@ -6,13 +6,13 @@
  * slice of one build (U-04). S2 what is shipped was read as one whole: nothing is read from the tree after the marker
  * has been looked at for the second time (U-07). S3 our own records lie beside the content, as side-cars.
  */
+import { statSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import pLimit from 'p-limit';
 
 import { sha256 } from '../kernel/digest.ts';
-import { systemCode } from '../kernel/errors.ts';
 import { failPoint } from '../kernel/failpoint.ts';
 import { jsonBytes } from '../kernel/json.ts';
 import {
@@ -149,7 +149,7 @@ export async function uploadDebugBundle(
   { store, runId, ...options }: PersistOptions & { readonly store: ObjectStore; readonly runId: string },
   { instanceId, attempt, scratchDir }: { instanceId: string; attempt: number; scratchDir: string },
 ): Promise<boolean> {
-  if (!(await isFolder(scratchDir))) return false;
+  if (!isFolder(scratchDir)) return false;
   await uploadTree(store, scratchDir, sessionPrefix(runId, instanceId, attempt), options);
   return true;
 }
@@ -162,7 +162,7 @@ export async function uploadSetupSessions(
   { store, runId, ...options }: PersistOptions & { readonly store: ObjectStore; readonly runId: string },
   { root, sinceMs }: { root: string; sinceMs: number },
 ): Promise<string[]> {
-  if (!(await isFolder(root))) return [];
+  if (!isFolder(root)) return [];
   const shipped: string[] = [];
   for (const entry of await readdir(root, { withFileTypes: true })) {
     if (!entry.isDirectory() || entry.name.startsWith('.')) continue;
@@ -181,11 +181,6 @@ async function hasFileSince(dir: string, sinceMs: number): Promise<boolean> {
   return false;
 }
 
-async function isFolder(path: string): Promise<boolean> {
-  try {
-    return (await stat(path)).isDirectory();
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return false;
-    throw error;
-  }
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }

@@ -123,7 +123,7 @@ async function build(temp: string, inputs: Inputs, fingerprint: string): Promise
   const copy = join(temp, '.source.sqlite');
   await copySqliteFile(source, copy);
   const { models, ...found } = introspect(copy, inputs);
-  await discard(copy);
+  discard(copy);
 
   const unknownChildren: string[] = [];
   const memories = memoriesFor(database, kb, {

@@ -18,7 +18,7 @@ import { promisify } from 'node:util';
 
 import { asError, SkeinError, systemCode } from '../kernel/errors.ts';
 import { sleep, throwIfCancelled } from '../kernel/retry.ts';
-import { openFile, readUpTo } from './descriptor.ts';
+import { breath, readUpTo } from './descriptor.ts';
 import { walk } from './directory-list.ts';
 import { discard, fsyncDirectory, publishNew, publishOver, writeTemp, type FileStamp } from './durable-file.ts';
 import { Folders, makeFolders } from './folders.ts';
@@ -126,7 +126,7 @@ class DirectoryStore implements ObjectStore {
         await this.#settle(path);
         return { kind: 'written', generation: generationOf(published) };
       } catch (error) {
-        await discard(temp);
+        discard(temp);
         throw error;
       }
     });
@@ -146,14 +146,14 @@ class DirectoryStore implements ObjectStore {
             return { kind: 'conflict', generation: standing && generationOf(standing) };
           }
           const later = await makeLater(temp, stamp, standing);
-          await publishOver(temp, path);
+          publishOver(temp, path);
           return { kind: 'written', generation: generationOf(later) };
         }, options.signal);
         if (outcome.kind === 'written') await this.#settle(path);
-        else await discard(temp);
+        else discard(temp);
         return outcome;
       } catch (error) {
-        await discard(temp);
+        discard(temp);
         throw error;
       }
     });
@@ -161,13 +161,11 @@ class DirectoryStore implements ObjectStore {
 
   read(name: string, options: ReadOptions = {}): Promise<StoredObject | undefined> {
     return this.#do('reading', name, options, async (path) => {
-      if (!(await this.#folders.exists(dirname(path)))) return undefined;
+      await breath();
+      if (!this.#folders.exists(dirname(path))) return undefined;
       // Without O_NONBLOCK a pipe that somebody put there would hold the call for ever.
       const flags = fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK;
-      const fd = await openFile(path, flags).catch((error: unknown) => {
-        if (isAbsence(error)) return undefined;
-        throw error;
-      });
+      const fd = present(() => fs.openSync(path, flags));
       if (fd === undefined) return undefined;
       try {
         const stats = fs.fstatSync(fd, { bigint: true });
@@ -195,7 +193,7 @@ class DirectoryStore implements ObjectStore {
     const pageSize = Math.min(Math.max(1, options.pageSize ?? MAX_PAGE), MAX_PAGE);
     try {
       const folder = join(this.#root, prefix.slice(0, prefix.lastIndexOf('/') + 1)).replace(/(?<=.)\/$/, '');
-      if (!(await this.#folders.exists(folder))) return { objects: [], prefixes: [] };
+      if (!this.#folders.exists(folder)) return { objects: [], prefixes: [] };
       const keys: string[] = [];
       let nextPageToken: string | undefined;
       const after = options.pageToken ?? '';
@@ -208,7 +206,7 @@ class DirectoryStore implements ObjectStore {
       }
       throwIfCancelled(options.signal, `listing ${prefix}`);
       const names = keys.filter((key) => !key.endsWith('/'));
-      const infos = await Promise.all(names.map((name) => this.#listed(name)));
+      const infos = names.map((name) => this.#listed(name));
       return {
         objects: infos.filter((info) => info !== undefined).sort((a, b) => compareNames(a.name, b.name)),
         prefixes: keys.filter((key) => key.endsWith('/')),
@@ -243,13 +241,14 @@ class DirectoryStore implements ObjectStore {
     const probe = join(this.#root, `${OWN_FOLDER}-probe-${process.pid}-${Date.now()}`);
     let made: string[] = [];
     try {
-      made = await makeFolders(this.#root);
+      made = makeFolders(this.#root);
       await writeTemp(`${probe}-temp`, Buffer.from('probe'));
-      await publishNew(`${probe}-temp`, probe);
+      publishNew(`${probe}-temp`, probe);
       await readFile(probe);
       await unlink(probe);
     } catch (error) {
-      await Promise.all([discard(`${probe}-temp`), discard(probe)]);
+      discard(`${probe}-temp`);
+      discard(probe);
       const text = `the store ${this.url} cannot be written to: ${asError(error).message}`;
       throw new SkeinError('PREFLIGHT', `${text}. Name a directory that you may write to with --store`, {
         cause: error,
@@ -282,7 +281,7 @@ class DirectoryStore implements ObjectStore {
       this.#folders.ensure(dirname(path)),
     ]);
     if (written.status === 'fulfilled' && folder.status === 'fulfilled') return { temp, stamp: written.value };
-    await discard(temp);
+    discard(temp);
     throw written.status === 'rejected' ? written.reason : (folder as PromiseRejectedResult).reason;
   }
 
@@ -304,15 +303,15 @@ class DirectoryStore implements ObjectStore {
    */
   async #link(temp: string, stamp: FileStamp, path: string, bytes: Uint8Array): Promise<FileStamp | undefined> {
     try {
-      return (await publishNew(temp, path)) ? stamp : undefined;
+      return publishNew(temp, path) ? stamp : undefined;
     } catch (error) {
       if (systemCode(error) !== 'ENOENT') throw error;
     }
     this.#folders.forget();
     await this.#folders.ensure(dirname(path));
-    await discard(temp);
+    discard(temp);
     const again = await this.#writeTemp(temp, bytes);
-    return (await publishNew(temp, path)) ? again : undefined;
+    return publishNew(temp, path) ? again : undefined;
   }
 
   /** Brings a published object's entry to the disk. If that fails the object stands there, but may not survive. */
@@ -337,14 +336,15 @@ class DirectoryStore implements ObjectStore {
   async #stamp(path: string): Promise<FileStamp | undefined> {
     const stats = await statOrAbsent(path);
     if (stats === undefined) return undefined;
-    if (!(await this.#folders.exists(dirname(path)))) return undefined;
+    if (!this.#folders.exists(dirname(path))) return undefined;
     if (stats.isSymbolicLink())
       throw new SkeinError('INVALID_INPUT', `${path} is a symbolic link; it is never followed`);
     return stats.isFile() ? stats : undefined;
   }
 
-  async #listed(name: string): Promise<ObjectInfo | undefined> {
-    const stats = await statOrAbsent(join(this.#root, name));
+  #listed(name: string): ObjectInfo | undefined {
+    const path = join(this.#root, name);
+    const stats = present(() => fs.lstatSync(path, { bigint: true }));
     return stats?.isFile() ? infoOf(name, stats) : undefined;
   }
 }
@@ -352,6 +352,16 @@ class DirectoryStore implements ObjectStore {
 async function statOrAbsent(path: string): Promise<fs.BigIntStats | undefined> {
   try {
     return await lstat(path, { bigint: true });
+  } catch (error) {
+    if (isAbsence(error)) return undefined;
+    throw error;
+  }
+}
+
+/** What `look` finds, undefined where nothing is. */
+function present<T>(look: () => T): T | undefined {
+  try {
+    return look();
   } catch (error) {
     if (isAbsence(error)) return undefined;
     throw error;

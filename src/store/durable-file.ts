@@ -5,19 +5,15 @@
  *
  * Invariants: D1 a name shows either the whole content or nothing of it; short writes are continued, a full disk is an
  * error and leaves no part behind. D2 a temp whose fsync failed is thrown away, never synced again: the kernel may have
- * marked its pages clean. D3 resolved means on the disk, the folder's entry too.
+ * marked its pages clean. D3 resolved means on the disk, the folder's entry too. D4 only the syncs, and the content of a
+ * large file, leave this thread (`descriptor.ts`): an object is two trips.
  */
 import fs from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { promisify } from 'node:util';
 
 import { systemCode } from '../kernel/errors.ts';
-import { fsyncFile, openFile, writeAll } from './descriptor.ts';
+import { fsyncFile, writeAll } from './descriptor.ts';
 import { fileSystemError } from './fs-errors.ts';
-
-const link = promisify(fs.link);
-const rename = promisify(fs.rename);
-const unlink = promisify(fs.unlink);
 
 /** What `stat` says of a file once it is whole. */
 export interface FileStamp {
@@ -53,12 +49,12 @@ export async function writeFileDurable(
   const content = typeof bytes === 'string' ? Buffer.from(bytes) : bytes;
   try {
     await writeTemp(temp, content, mode);
-    const published = exclusive ? await publishNew(temp, path) : await publishOver(temp, path);
+    const published = exclusive ? publishNew(temp, path) : publishOver(temp, path);
     if (!published) return { kind: 'exists' };
     await fsyncDirectory(dirname(path));
     return { kind: 'written' };
   } catch (error) {
-    await discard(temp);
+    discard(temp);
     throw fileSystemError(`writing ${path}`, error);
   }
 }
@@ -68,47 +64,50 @@ export async function writeFileDurable(
  * @throws the system's error
  */
 export async function writeTemp(temp: string, bytes: Uint8Array, mode = 0o666): Promise<FileStamp> {
-  const fd = await openFile(temp, 'wx', mode);
+  const fd = fs.openSync(temp, 'wx', mode);
   try {
     try {
       await writeAll(fd, bytes);
       await fsyncFile(fd);
-      // Neither of the two waits for the disk: the inode is in memory and clean.
       return fs.fstatSync(fd, { bigint: true });
     } finally {
       fs.closeSync(fd);
     }
   } catch (error) {
-    await discard(temp);
+    discard(temp);
     throw error;
   }
 }
 
 /**
- * Gives `temp` the name `path` unless something stands there (false). The temp is gone once this resolves; after an
+ * Gives `temp` the name `path` unless something stands there (false). The temp is gone once this returns; after an
  * error it is still there, for another try or `discard`.
  */
-export async function publishNew(temp: string, path: string): Promise<boolean> {
+export function publishNew(temp: string, path: string): boolean {
   let published = true;
   try {
-    await link(temp, path);
+    fs.linkSync(temp, path);
   } catch (error) {
     if (systemCode(error) !== 'EEXIST') throw error;
     published = false;
   }
-  await discard(temp);
+  discard(temp);
   return published;
 }
 
 /** Gives `temp` the name `path`, in place of what stands there. After an error the temp is still there. */
-export async function publishOver(temp: string, path: string): Promise<true> {
-  await rename(temp, path);
+export function publishOver(temp: string, path: string): true {
+  fs.renameSync(temp, path);
   return true;
 }
 
 /** Removes `path` if it can be; for temps, whose rest is swept later. */
-export async function discard(path: string): Promise<void> {
-  await unlink(path).catch(() => {});
+export function discard(path: string): void {
+  try {
+    fs.unlinkSync(path);
+  } catch {
+    // Gone already, or not ours to remove.
+  }
 }
 
 const NO_FOLDER_SYNC = new Set(['EINVAL', 'ENOTSUP', 'EOPNOTSUPP']);
@@ -148,7 +147,7 @@ function follow(dir: string, entry: { current: Promise<void>; next: Promise<void
 }
 
 async function syncOnce(dir: string): Promise<void> {
-  const fd = await openFile(dir, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
+  const fd = fs.openSync(dir, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
   try {
     await fsyncFile(fd);
   } catch (error) {

@@ -7,13 +7,9 @@
  */
 import fs from 'node:fs';
 import { dirname } from 'node:path';
-import { promisify } from 'node:util';
 
 import { SkeinError, systemCode } from '../kernel/errors.ts';
 import { fsyncDirectory } from './durable-file.ts';
-
-const mkdir = promisify(fs.mkdir);
-const realpath = promisify(fs.realpath.native);
 
 /** How many folders are remembered; beyond it all are forgotten at once (10,000 tasks must cost no memory). */
 const MAX_KNOWN = 2048;
@@ -68,9 +64,9 @@ export class Folders {
   }
 
   /** Whether `dir` is there as a real folder under the root. @throws SkeinError INVALID_INPUT over a link (F1) */
-  async exists(dir: string): Promise<boolean> {
+  exists(dir: string): boolean {
     try {
-      this.#refuseLinks(dir, await realpath(dir));
+      this.#refuseLinks(dir, fs.realpathSync.native(dir));
       return true;
     } catch (error) {
       if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return false;
@@ -83,16 +79,16 @@ export class Folders {
     // What is above comes first: a folder must not be made behind somebody's link.
     await this.ensure(dirname(dir));
     try {
-      await mkdir(dir);
+      fs.mkdirSync(dir);
     } catch (error) {
       if (systemCode(error) !== 'EEXIST') throw error;
-      await this.#checkStanding(dir, error);
+      this.#checkStanding(dir, error);
     }
   }
 
-  async #checkStanding(dir: string, cause: unknown): Promise<void> {
-    this.#refuseLinks(dir, await realpath(dir));
-    const entry = await fs.promises.lstat(dir);
+  #checkStanding(dir: string, cause: unknown): void {
+    this.#refuseLinks(dir, fs.realpathSync.native(dir));
+    const entry = fs.lstatSync(dir);
     if (!entry.isDirectory()) {
       throw new SkeinError('INVALID_INPUT', `${dir} is a file where a folder is needed`, { cause });
     }
@@ -107,7 +103,7 @@ export class Folders {
   }
 
   async #makeRoot(): Promise<void> {
-    for (const made of await makeFolders(this.#root)) await fsyncDirectory(dirname(made));
+    for (const made of makeFolders(this.#root)) await fsyncDirectory(dirname(made));
   }
 }
 
@@ -116,18 +112,18 @@ export class Folders {
  * where a folder exists and none can be made in it (`/proc`), Node 24's never ends.
  * @throws the system's error
  */
-export async function makeFolders(dir: string): Promise<string[]> {
+export function makeFolders(dir: string): string[] {
   try {
-    await mkdir(dir);
+    fs.mkdirSync(dir);
     return [dir];
   } catch (error) {
     const code = systemCode(error);
-    if (code === 'EEXIST' && (await fs.promises.stat(dir)).isDirectory()) return [];
+    if (code === 'EEXIST' && fs.statSync(dir).isDirectory()) return [];
     if (code !== 'ENOENT' || dirname(dir) === dir) throw error;
   }
-  const made = await makeFolders(dirname(dir));
+  const made = makeFolders(dirname(dir));
   try {
-    await mkdir(dir);
+    fs.mkdirSync(dir);
     return [...made, dir];
   } catch (error) {
     if (systemCode(error) === 'EEXIST') return made;

@@ -62,7 +62,7 @@ export class OwnFolder {
         const [, space, pid] = TEMP.exec(name) ?? [];
         if (space === this.#space) return isAlive(Number(pid)) ? undefined : discard(path);
         const entry = await lstat(path).catch(() => undefined);
-        if (entry !== undefined && nowMs - entry.mtimeMs > FOREIGN_AGE_MS) await discard(path);
+        if (entry !== undefined && nowMs - entry.mtimeMs > FOREIGN_AGE_MS) discard(path);
       }),
     );
   }

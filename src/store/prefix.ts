@@ -10,8 +10,6 @@
 import { lstat, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import pLimit from 'p-limit';
-
 import { describeError, isSkeinError, SkeinError, systemCode } from '../kernel/errors.ts';
 import { throwIfCancelled } from '../kernel/retry.ts';
 import { callPatiently, createOrConfirm, overwrite, readPatiently, type PersistOptions } from './create-or-confirm.ts';
@@ -245,7 +243,7 @@ export async function downloadTree(
   const mirror = new Mirror();
   const fetchOne = async (info: ObjectInfo, relative: string): Promise<void> => {
     const path = safeJoin(dest, relative);
-    if (skipUnchanged && (await mirror.isUnchanged(path, info.sizeBytes, info.updatedMs))) {
+    if (skipUnchanged && mirror.isUnchanged(path, info.sizeBytes, info.updatedMs)) {
       return void (counts.unchanged += 1);
     }
     const object = await readPatiently(store, info.name, options);
@@ -279,15 +277,13 @@ async function inParallel<T>(
   concurrency: number,
   work: (item: T) => Promise<void>,
 ): Promise<void> {
-  const limit = pLimit(concurrency);
   const failures: unknown[] = [];
-  await Promise.all(
-    items.map((item) =>
-      limit(async () => {
-        if (failures.length > 0) return;
-        await work(item).catch((error: unknown) => failures.push(error));
-      }),
-    ),
-  );
+  let next = 0;
+  const worker = async (): Promise<void> => {
+    while (next < items.length && failures.length === 0) {
+      await work(items[next++] as T).catch((error: unknown) => failures.push(error));
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(concurrency, items.length) }, worker));
   if (failures.length > 0) throw failures[0];
 }
