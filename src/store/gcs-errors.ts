@@ -51,13 +51,13 @@ const NEVER_SENT = new Set([
   'ERR_TLS_CERT_ALTNAME_INVALID',
 ]);
 
-/** The HTTP status of whatever the library threw, if an answer came at all. */
+/** The HTTP status of whatever the library threw. None: no answer, or one that began well (a 200 whose body was cut). */
 export function statusOf(thrown: unknown): number | undefined {
   const { code, status, response } = (thrown ?? {}) as Record<string, unknown>;
   const answered = (response as { status?: unknown; statusCode?: unknown } | null | undefined) ?? {};
   for (const value of [status, answered.status, answered.statusCode, code]) {
     const number = typeof value === 'string' && /^\d{3}$/.test(value) ? Number(value) : value;
-    if (typeof number === 'number' && number >= 100 && number <= 599) return number;
+    if (typeof number === 'number' && number >= 400 && number <= 599) return number;
   }
   return undefined;
 }

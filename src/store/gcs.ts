@@ -15,7 +15,7 @@ import { createHash } from 'node:crypto';
 import type { File, GetFilesOptions } from '@google-cloud/storage';
 import pLimit from 'p-limit';
 
-import { isSkeinError, SkeinError } from '../kernel/errors.ts';
+import { asError, isSkeinError, SkeinError } from '../kernel/errors.ts';
 import { retry, throwIfCancelled, withDeadline } from '../kernel/retry.ts';
 import { checkUsable } from './check-usable.ts';
 import { isTransient } from './create-or-confirm.ts';
@@ -43,8 +43,10 @@ export interface GcsOptions {
   readonly endpoint?: string;
   /** A call without a body, milliseconds. Default 10,000. */
   readonly metadataTimeoutMs?: number;
-  /** A call with a body, milliseconds, and one second more a MiB. Default 30,000. */
+  /** A call with a body, milliseconds. Default 30,000. */
   readonly dataTimeoutMs?: number;
+  /** What such a call gets besides for each MiB, milliseconds. Default 1,000. */
+  readonly msPerMib?: number;
   /** What opening may take in all, milliseconds. Default 9,000. */
   readonly openTimeoutMs?: number;
 }
@@ -102,6 +104,7 @@ class GcsStore implements ObjectStore {
   readonly #place: GcsPlace;
   readonly #metadataMs: number;
   readonly #dataMs: number;
+  readonly #msPerMib: number;
   readonly #limit = pLimit(IN_FLIGHT);
 
   constructor(
@@ -115,6 +118,7 @@ class GcsStore implements ObjectStore {
     this.#place = { url: place.url, bucket: place.bucket, endpoint: options.endpoint };
     this.#metadataMs = options.metadataTimeoutMs ?? 10_000;
     this.#dataMs = options.dataTimeoutMs ?? 30_000;
+    this.#msPerMib = options.msPerMib ?? 1_000;
   }
 
   create(name: string, bytes: Uint8Array, options: CallOptions = {}): Promise<WriteOutcome> {
@@ -233,22 +237,24 @@ class GcsStore implements ObjectStore {
 
   /** One question to the bucket. @throws SkeinError PREFLIGHT, within `timeoutMs` */
   async greet(field: string, timeoutMs: number): Promise<void> {
+    let last = `${this.url}: no answer`;
     try {
       await withDeadline(`opening ${this.url}`, timeoutMs, undefined, async (signal) => {
-        if (this.#place.endpoint === undefined) await this.#authenticate(signal);
+        const onRetry = (error: unknown): void => void (last = asError(error).message);
+        if (this.#place.endpoint === undefined) {
+          last = `signing in to Google for ${this.url} takes too long; sign in anew: gcloud auth application-default login`;
+          await this.#authenticate(signal);
+          last = `${this.url}: no answer`;
+        }
         const ask = () => this.list('', { pageSize: 1, signal });
-        await retry(ask, { tries: 4, isRetryable: isTransient, signal });
+        await retry(ask, { tries: 4, isRetryable: isTransient, signal, onRetry });
       });
     } catch (error) {
-      const text = isSkeinError(error, 'DEADLINE')
-        ? `${this.url} did not answer within ${timeoutMs} ms; look at the network${this.#endpointHint()}`
-        : (error as Error).message;
+      const { endpoint } = this.#place;
+      const server = endpoint === undefined ? '' : `; is the server at SKEIN_GCS_ENDPOINT=${endpoint} up?`;
+      const text = isSkeinError(error, 'DEADLINE') ? `${last} within ${timeoutMs} ms${server}` : asError(error).message;
       throw new SkeinError('PREFLIGHT', `${field}: ${text}`, { cause: error, fields: { field } });
     }
-  }
-
-  #endpointHint(): string {
-    return this.#place.endpoint === undefined ? '' : ` and at SKEIN_GCS_ENDPOINT (${this.#place.endpoint})`;
   }
 
   async #authenticate(signal: AbortSignal): Promise<void> {
@@ -291,7 +297,7 @@ class GcsStore implements ObjectStore {
   }
 
   #dataTimeoutMs(bytes: number): number {
-    return this.#dataMs + (1_000 * bytes) / MIB;
+    return this.#dataMs + (this.#msPerMib * bytes) / MIB;
   }
 
   async #emptyRange(name: string, options: ReadOptions): Promise<StoredObject | undefined> {

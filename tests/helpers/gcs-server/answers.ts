@@ -79,7 +79,7 @@ export function mediaAnswer(stored: Stored, range: string | undefined): Answer {
     'last-modified': new Date(stored.updatedMs).toUTCString(),
     'x-goog-generation': stored.generation,
     'x-goog-metageneration': '1',
-    'x-goog-hash': `crc32c=${stored.crc32c},md5=${stored.md5Hash}`,
+    'x-goog-hash': `crc32c=${stored.crc32c}${stored.md5Hash && `,md5=${stored.md5Hash}`}`,
     'x-goog-stored-content-encoding': 'identity',
     'x-goog-stored-content-length': String(size),
     'accept-ranges': 'bytes',

@@ -18,6 +18,8 @@ export type ServerFault =
   | { readonly kind: 'truncate'; readonly silently?: boolean }
   /** Headers and half of the body, then nothing more. */
   | { readonly kind: 'stall' }
+  /** One bit of an uploaded object is another by the time it arrives. */
+  | { readonly kind: 'damage' }
   /** One bit of the body is another. */
   | { readonly kind: 'flip' }
   /** The checksum header is another object's, or is missing. */

@@ -89,6 +89,11 @@ export class GcsServer implements AsyncDisposable {
     return bucket;
   }
 
+  /** Calls that are being served right now, hanging ones included. */
+  get atOnce(): number {
+    return this.#atOnce;
+  }
+
   get openSockets(): number {
     return this.#sockets.size;
   }
@@ -122,7 +127,8 @@ export class GcsServer implements AsyncDisposable {
     if (fault?.kind === 'hang' && fault.afterDoing !== true) return;
     if (fault?.kind === 'delay') await delay(fault.delayMs);
     const isDone = fault?.kind !== 'status' || fault.afterDoing === true;
-    const answer = isDone ? this.#work(request, message, body) : noAnswer;
+    const arrived = fault?.kind === 'damage' ? flipped(body, body.lastIndexOf('\r\n--') - 1) : body;
+    const answer = isDone ? this.#work(request, message, arrived) : noAnswer;
     if (fault?.kind === 'hang') return;
     if (fault?.kind === 'lose-answer') return void message.socket.destroy();
     if (this.latencyMs > 0) await delay(this.latencyMs);
@@ -134,11 +140,8 @@ export class GcsServer implements AsyncDisposable {
       case 'stall':
         response.writeHead(answer.status, { ...answer.headers, 'content-length': answer.body.byteLength });
         return void response.write(answer.body.subarray(0, answer.body.byteLength >> 1));
-      case 'flip': {
-        const flipped = Buffer.from(answer.body);
-        flipped[flipped.length >> 1] = (flipped[flipped.length >> 1] ?? 0) ^ 1;
-        return send(response, { ...answer, body: flipped });
-      }
+      case 'flip':
+        return send(response, { ...answer, body: flipped(answer.body, answer.body.byteLength >> 1) });
       case 'wrong-checksum':
         return send(response, {
           ...answer,
@@ -252,6 +255,13 @@ export class GcsServer implements AsyncDisposable {
     }
     return jsonAnswer(200, bucketResource(bucket));
   }
+}
+
+/** `bytes` with one bit of the byte at `index` changed. */
+function flipped(bytes: Buffer, index: number): Buffer {
+  const changed = Buffer.from(bytes);
+  changed[index] = (changed[index] ?? 0) ^ 1;
+  return changed;
 }
 
 const noAnswer: Answer = { status: 500, body: Buffer.alloc(0) };
