@@ -13,7 +13,7 @@ import {
 } from '../gen/skein/v1/node.ts';
 import { asError, SkeinError } from '../kernel/errors.ts';
 import { channelOptions, tokenMetadata, type Keepalive } from '../wire/channel.ts';
-import { clientCredentials, type Security } from '../wire/security.ts';
+import { clientCredentials, serverNameFor, type Security } from '../wire/security.ts';
 import type { FrameWriter } from '../wire/session.ts';
 import { fromServiceError } from '../wire/status.ts';
 
@@ -43,7 +43,11 @@ export interface Dial {
 
 export function dialHead(options: DialOptions): Dial {
   const { address, security, hello, welcomeMs, keepalive } = options;
-  const client = new NodeServiceClient(address, clientCredentials(security), channelOptions(keepalive));
+  const client = new NodeServiceClient(
+    address,
+    clientCredentials(security, address),
+    channelOptions({ keepalive, serverName: serverNameFor(address) }),
+  );
   const stream = client.link(tokenMetadata(security.token));
   const welcomed = Promise.withResolvers<void>();
   const ended = Promise.withResolvers<SkeinError | undefined>();
@@ -63,7 +67,13 @@ export function dialHead(options: DialOptions): Dial {
     stream.cancel();
   };
   const timer = setTimeout(
-    () => cut(new SkeinError('DEADLINE', `head ${address}: no welcome within ${welcomeMs} ms`)),
+    () =>
+      cut(
+        new SkeinError(
+          'DEADLINE',
+          `head ${address}: no welcome within ${welcomeMs} ms: it hangs, or that is the port of another product`,
+        ),
+      ),
     welcomeMs,
   );
 

@@ -29,11 +29,23 @@ export const CHANNEL_OPTIONS = {
   'grpc.use_local_subchannel_pool': 1,
 } satisfies Partial<ChannelOptions>;
 
-/** The settings with another patience, for tests. */
-export function channelOptions(keepalive?: Keepalive): Partial<ChannelOptions> {
-  if (!keepalive) return CHANNEL_OPTIONS;
-  const { timeMs, timeoutMs } = keepalive;
-  return { ...CHANNEL_OPTIONS, 'grpc.keepalive_time_ms': timeMs, 'grpc.keepalive_timeout_ms': timeoutMs };
+export interface ChannelSettings {
+  /** For tests: another patience. */
+  readonly keepalive?: Keepalive | undefined;
+  /** See `serverNameFor`. */
+  readonly serverName?: string | undefined;
+}
+
+/** The settings of one channel or server. */
+export function channelOptions({ keepalive, serverName }: ChannelSettings): Partial<ChannelOptions> {
+  return {
+    ...CHANNEL_OPTIONS,
+    ...(keepalive && {
+      'grpc.keepalive_time_ms': keepalive.timeMs,
+      'grpc.keepalive_timeout_ms': keepalive.timeoutMs,
+    }),
+    ...(serverName !== undefined && { 'grpc.ssl_target_name_override': serverName }),
+  } satisfies Partial<ChannelOptions>;
 }
 
 const TOKEN_KEY = 'authorization';

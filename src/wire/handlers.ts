@@ -26,11 +26,10 @@ export function tokenGuard(token: string): Guard {
   const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
   const expected = digest(token);
   return (metadata) => {
-    if (timingSafeEqual(digest(presentedToken(metadata)), expected)) return;
-    throw new SkeinError(
-      'UNAUTHENTICATED',
-      'this head wants a token: give --token-file, SKEIN_TOKEN_FILE or SKEIN_TOKEN',
-    );
+    const presented = presentedToken(metadata);
+    if (timingSafeEqual(digest(presented), expected)) return;
+    const trouble = presented === '' ? 'wants a token, and none was given' : 'does not take the token that was given';
+    throw new SkeinError('UNAUTHENTICATED', `it ${trouble}: see --token-file, SKEIN_TOKEN_FILE and SKEIN_TOKEN`);
   };
 }
 

@@ -18,7 +18,7 @@ import {
 import { isSkeinError } from '../kernel/errors.ts';
 import { VERSION } from '../kernel/version.ts';
 import { channelOptions, tokenMetadata, type Keepalive } from './channel.ts';
-import { clientCredentials, type Security } from './security.ts';
+import { clientCredentials, serverNameFor, type Security } from './security.ts';
 import { fromServiceError } from './status.ts';
 import { requireCompatible } from './version-skew.ts';
 
@@ -35,8 +35,10 @@ export interface WatchOptions {
   onAway?(error: Error): void;
 }
 
-/** Every unary call ends within this. */
+/** A unary call that changes something ends within this. */
 const CALL_DEADLINE_MS = 30_000;
+/** One that only asks: a peer that says nothing for so long is no head. */
+const QUESTION_DEADLINE_MS = 10_000;
 /** Between two tries to reach the head. */
 const RETRY_MS = 250;
 
@@ -58,8 +60,8 @@ export class HeadClient implements Disposable {
     this.#address = address;
     this.#metadata = tokenMetadata(security.token);
     this.#connectTimeoutMs = connectTimeoutMs;
-    this.#client = new RunServiceClient(address, clientCredentials(security), {
-      ...channelOptions(keepalive),
+    this.#client = new RunServiceClient(address, clientCredentials(security, address), {
+      ...channelOptions({ keepalive, serverName: serverNameFor(address) }),
       // One that was refused is tried again as often as we do.
       'grpc.initial_reconnect_backoff_ms': RETRY_MS,
       'grpc.max_reconnect_backoff_ms': RETRY_MS,
@@ -68,19 +70,23 @@ export class HeadClient implements Disposable {
 
   /** The version of the head, without a token. */
   async health(): Promise<string> {
-    return (await this.#call(this.#client.health.bind(this.#client), {})).version;
+    return (await this.#call(this.#client.health.bind(this.#client), {}, QUESTION_DEADLINE_MS)).version;
   }
 
   /** Who the head is and where its store lies. @throws SkeinError PREFLIGHT when its version cannot work with ours */
   async describe(): Promise<DescribeResponse> {
-    const answer = await this.#call(this.#client.describe.bind(this.#client), { clientVersion: VERSION });
+    const answer = await this.#call(
+      this.#client.describe.bind(this.#client),
+      { clientVersion: VERSION },
+      QUESTION_DEADLINE_MS,
+    );
     requireCompatible(`head ${this.#address}`, answer.version);
     return answer;
   }
 
   /** Head, nodes, runs, queue and store, at this moment. */
   async status(): Promise<StatusResponse> {
-    return this.#call(this.#client.status.bind(this.#client), {});
+    return this.#call(this.#client.status.bind(this.#client), {}, QUESTION_DEADLINE_MS);
   }
 
   /** Ends the head; its runs stay open. What is on its way gets `graceMs`. */
@@ -143,11 +149,15 @@ export class HeadClient implements Disposable {
     }
   }
 
-  async #call<Request, Response>(method: Unary<Request, Response>, request: Request): Promise<Response> {
+  async #call<Request, Response>(
+    method: Unary<Request, Response>,
+    request: Request,
+    deadlineMs = CALL_DEADLINE_MS,
+  ): Promise<Response> {
     const giveUpMs = performance.now() + this.#connectTimeoutMs;
     for (;;) {
       try {
-        return await this.#callOnce(method, request);
+        return await this.#callOnce(method, request, deadlineMs);
       } catch (error) {
         if (!isSkeinError(error, 'UNAVAILABLE') || performance.now() + RETRY_MS > giveUpMs) throw error;
         await delay(RETRY_MS);
@@ -155,9 +165,13 @@ export class HeadClient implements Disposable {
     }
   }
 
-  #callOnce<Request, Response>(method: Unary<Request, Response>, request: Request): Promise<Response> {
+  #callOnce<Request, Response>(
+    method: Unary<Request, Response>,
+    request: Request,
+    deadlineMs: number,
+  ): Promise<Response> {
     return new Promise((resolve, reject) => {
-      method(request, this.#metadata, { deadline: Date.now() + CALL_DEADLINE_MS }, (error, response) =>
+      method(request, this.#metadata, { deadline: Date.now() + deadlineMs }, (error, response) =>
         error ? reject(fromServiceError(`head ${this.#address}`, error)) : resolve(response),
       );
     });

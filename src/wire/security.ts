@@ -2,6 +2,9 @@
  * Who may talk to a head, and over what: a token on every call, and TLS when certificates are given; mutual as soon as a
  * CA is. Nothing here reads a file or a variable: whoever assembles gives the bytes.
  */
+import { isIP } from 'node:net';
+import { checkServerIdentity } from 'node:tls';
+
 import { ChannelCredentials, ServerCredentials } from '@grpc/grpc-js';
 
 import { asError, SkeinError } from '../kernel/errors.ts';
@@ -22,12 +25,25 @@ export interface Security {
   readonly tls?: TlsFiles | undefined;
 }
 
-/** How clients and nodes dial. @throws SkeinError INVALID_INPUT when the certificates cannot be used */
-export function clientCredentials({ tls }: Security): ChannelCredentials {
+/** How clients and nodes dial `address`. @throws SkeinError INVALID_INPUT when the certificates cannot be used */
+export function clientCredentials({ tls }: Security, address: string): ChannelCredentials {
   if (!tls) return ChannelCredentials.createInsecure();
   const { ca, cert, key } = tls;
   requirePair(tls);
-  return usable(() => ChannelCredentials.createSsl(ca ?? null, key ?? null, cert ?? null));
+  const host = hostOf(address);
+  return usable(() =>
+    ChannelCredentials.createSsl(ca ?? null, key ?? null, cert ?? null, {
+      checkServerIdentity: (_, presented) => checkServerIdentity(host, presented),
+    }),
+  );
+}
+
+/**
+ * The TLS server name to send to `address` when that is an IP, which may not be sent (RFC 6066); the certificate is compared with
+ * the IP all the same.
+ */
+export function serverNameFor(address: string): string | undefined {
+  return isIP(hostOf(address)) ? 'skein-head' : undefined;
 }
 
 /** How a head listens. @throws SkeinError INVALID_INPUT when the certificates cannot be used */
@@ -39,6 +55,10 @@ export function serverCredentials({ tls }: Security): ServerCredentials {
   return usable(() =>
     ServerCredentials.createSsl(ca ?? null, [{ private_key: key, cert_chain: cert }], ca !== undefined),
   );
+}
+
+function hostOf(address: string): string {
+  return address.slice(0, address.lastIndexOf(':')).replaceAll(/[[\]]/g, '');
 }
 
 function requirePair({ cert, key }: TlsFiles): void {

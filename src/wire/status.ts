@@ -2,6 +2,7 @@
 import { Metadata, status, type ServiceError } from '@grpc/grpc-js';
 
 import { describeError, isSkeinError, SkeinError, type ErrorCode } from '../kernel/errors.ts';
+import { explainUnreachable } from './unreachable.ts';
 
 const STATUS_OF: Readonly<Record<ErrorCode, status>> = {
   INVALID_INPUT: status.INVALID_ARGUMENT,
@@ -20,6 +21,20 @@ const STATUS_OF: Readonly<Record<ErrorCode, status>> = {
   INTERNAL: status.INTERNAL,
 };
 
+/** Statuses that no handler of ours made: grpc-js, a proxy or another product did. */
+const FOREIGN: Readonly<Partial<Record<status, ErrorCode>>> = {
+  [status.UNAVAILABLE]: 'UNAVAILABLE',
+  // A head that ends cancels what is open; what we cancel ourselves is not read.
+  [status.CANCELLED]: 'UNAVAILABLE',
+  [status.DEADLINE_EXCEEDED]: 'DEADLINE',
+  [status.UNAUTHENTICATED]: 'UNAUTHENTICATED',
+  [status.PERMISSION_DENIED]: 'UNAUTHENTICATED',
+  [status.UNIMPLEMENTED]: 'PREFLIGHT',
+  // A message above the peer's limit.
+  [status.RESOURCE_EXHAUSTED]: 'INVALID_INPUT',
+  [status.INTERNAL]: 'CORRUPT',
+};
+
 const CODE_KEY = 'skein-code';
 
 /** What a handler answers when it failed. Unknown errors show no detail but their message. */
@@ -30,15 +45,31 @@ export function toServiceError(thrown: unknown): Pick<ServiceError, 'code' | 'de
   return { code: STATUS_OF[code], details: describeError(thrown), metadata };
 }
 
-/** A failed call as a SkeinError that names the peer. */
+/**
+ * A failed call as a SkeinError that names the peer, says what is wrong there, and what to do. UNAVAILABLE is worth another
+ * try; a peer that speaks another protocol or shows another certificate is PREFLIGHT.
+ */
 export function fromServiceError(where: string, error: ServiceError): SkeinError {
-  const named = error.metadata?.get(CODE_KEY)[0];
-  const byStatus = Object.entries(STATUS_OF).find(([, value]) => value === error.code)?.[0];
-  return new SkeinError(
-    (named ?? byStatus ?? 'UNAVAILABLE') as ErrorCode,
-    `${where}: ${error.details || error.message}`,
-    {
-      cause: error,
-    },
-  );
+  const named = error.metadata?.get(CODE_KEY)[0] as ErrorCode | undefined;
+  const details = error.details || error.message;
+  const { code, text } = named === undefined ? foreign(error.code, details) : { code: named, text: details };
+  return new SkeinError(code, `${where}: ${text}`, { cause: error });
+}
+
+function foreign(code: status, details: string): { code: ErrorCode; text: string } {
+  // HTTP/2 streams that a dying peer resets arrive as INTERNAL.
+  const isReset = code === status.INTERNAL && details.includes('RST_STREAM');
+  const ours = isReset ? 'UNAVAILABLE' : (FOREIGN[code] ?? 'INTERNAL');
+  switch (ours) {
+    case 'UNAVAILABLE': {
+      const { text, isLasting } = explainUnreachable(details);
+      return { code: isLasting ? 'PREFLIGHT' : ours, text };
+    }
+    case 'DEADLINE':
+      return { code: ours, text: 'no answer in time: it hangs, or that is the port of another product' };
+    case 'PREFLIGHT':
+      return { code: ours, text: 'it does not know this call: another version of Skein, or another product' };
+    default:
+      return { code: ours, text: details };
+  }
 }
