@@ -1,69 +1,68 @@
 /**
  * Hides KB items from one task's own store (T-03): their memories, references to them, everything that stands for them
- * in the models, and their rows and results. The store must be a copy; a reference is never written to (T-04).
+ * in the models, and their rows and results. Says what changes and writes nothing: a reference is never written to (T-04).
  */
-import { readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-
-import { jsonBytes, parseJson } from '../kernel/json.ts';
+import { jsonBytes } from '../kernel/json.ts';
 import { dropTagged } from './kb-entities.ts';
 import { SETUP_RESULTS_FILE } from './load-reference.ts';
-import { isGone } from './marked-tree.ts';
-import { memoryId, parseMemories, renderMemories } from './memory-file.ts';
-import { readModels, writeModels, writeTouched } from './model-folder.ts';
+import { memoryId, renderMemories } from './memory-file.ts';
+import { renderModel } from './model-file.ts';
+import type { Model } from './model.ts';
+import { MEMORIES_FILE, type ReferenceContent } from './reference-content.ts';
 import { KB_ROWS_FILE } from './stage1.ts';
 
-/** @throws SkeinError CORRUPT when a file of the store is not what its name says */
-export async function maskStore(dir: string, database: string, deletedKbIds: readonly number[]): Promise<void> {
-  if (deletedKbIds.length === 0) return;
+/** Files by path below the store: their new content, undefined for a file that goes. */
+export type Changes = Map<string, Buffer | undefined>;
+
+/**
+ * What hiding `deletedKbIds` changes.
+ * @throws SkeinError CORRUPT when a document is not what its name says
+ */
+export function maskingChanges(content: ReferenceContent, database: string, deletedKbIds: readonly number[]): Changes {
+  const changes: Changes = new Map();
+  if (deletedKbIds.length === 0) return changes;
   const deleted = new Set(deletedKbIds);
-  await maskModels(dir, database, deleted);
-  await maskMemories(dir, database, deleted);
-  await maskList(join(dir, KB_ROWS_FILE), 'id', deleted);
-  await maskList(join(dir, SETUP_RESULTS_FILE), 'kb_id', deleted);
-}
-
-/** A model file that holds something encoded says so; the others need not be parsed, task after task. */
-const TAGGED = /\bkb_ids?\b/;
-
-async function maskModels(dir: string, database: string, deleted: ReadonlySet<number>): Promise<void> {
-  const isHidden = (ids: readonly number[]): boolean => ids.some((id) => deleted.has(id));
-  const tagged = await readModels(dir, database, (text) => TAGGED.test(text));
-  const names = [...tagged.keys()];
-  const touched = dropTagged(tagged, isHidden);
-  if (names.every((name) => tagged.has(name))) {
-    await writeTouched(dir, database, tagged, touched);
-    return;
+  for (const [name, model] of maskedModels(content, database, deleted)) {
+    changes.set(`models/${database}/${name}.yaml`, model && Buffer.from(renderModel(model)));
   }
-  // A whole model goes: others may join it, tagged or not.
-  const models = await readModels(dir, database);
-  const before = new Map([...models].map(([name, model]) => [name, structuredClone(model)]));
-  dropTagged(models, isHidden);
-  await writeModels(dir, database, models, before);
+  changes.set(MEMORIES_FILE, Buffer.from(maskedMemories(content, database, deleted)));
+  for (const [path, idField] of [
+    [KB_ROWS_FILE, 'id'],
+    [SETUP_RESULTS_FILE, 'kb_id'],
+  ] as const) {
+    const left = content.list(path)?.filter((item) => !deleted.has(item[idField] as number));
+    if (left) changes.set(path, jsonBytes(left, 2));
+  }
+  return changes;
 }
 
-async function maskMemories(dir: string, database: string, deleted: ReadonlySet<number>): Promise<void> {
-  const path = join(dir, 'memories.yaml');
+/** The models that change or go, by name. */
+function maskedModels(
+  content: ReferenceContent,
+  database: string,
+  deleted: ReadonlySet<number>,
+): Map<string, Model | undefined> {
+  const isHidden = (ids: readonly number[]): boolean => ids.some((id) => deleted.has(id));
+  const mask = (which: 'all' | 'tagged') => {
+    // Flat copies: lists are replaced, never changed.
+    const models = new Map([...content.models(database, which)].map(([name, model]) => [name, { ...model }]));
+    const touched = dropTagged(models, isHidden);
+    return { models, touched: [...touched], goes: [...touched].some((name) => !models.has(name)) };
+  };
+  const tagged = mask('tagged');
+  // When a whole model goes, others may join it, tagged or not.
+  const { models, touched } = tagged.goes ? mask('all') : tagged;
+  return new Map(touched.map((name) => [name, models.get(name)]));
+}
+
+function maskedMemories(content: ReferenceContent, database: string, deleted: ReadonlySet<number>): string {
   const hidden = new Set([...deleted].map((id) => memoryId(database, id)));
-  const memories = parseMemories(path, await readFile(path, 'utf8'));
-  const left = memories
+  const left = content
+    .memories()
     .filter((memory) => !hidden.has(memory.id))
     .map((memory) => ({
       ...memory,
       entities: memory.entities.filter((entity) => !hidden.has(entity.replace(/^memory:/, ''))),
     }));
-  await writeFile(path, renderMemories(left));
-}
-
-/** Takes the deleted ones out of a JSON list of objects; an absent file stays absent. */
-async function maskList(path: string, idField: string, deleted: ReadonlySet<number>): Promise<void> {
-  const bytes = await readFile(path).catch((error: unknown) => {
-    if (isGone(error)) return undefined;
-    throw error;
-  });
-  if (bytes === undefined) return;
-  const list = parseJson(path, bytes);
-  if (!Array.isArray(list)) return;
-  const left = (list as Record<string, unknown>[]).filter((item) => !deleted.has(item[idField] as number));
-  await writeFile(path, jsonBytes(left, 2));
+  return renderMemories(left);
 }

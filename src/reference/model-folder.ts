@@ -12,14 +12,9 @@ const EXTENSION = '.yaml';
 
 /**
  * The folder's models by name, in the order of their file names. Empty when there is no folder.
- * @param wanted looks at a file's text before it is parsed; default: all
  * @throws SkeinError CORRUPT
  */
-export async function readModels(
-  dir: string,
-  database: string,
-  wanted: (text: string) => boolean = () => true,
-): Promise<Map<string, Model>> {
+export async function readModels(dir: string, database: string): Promise<Map<string, Model>> {
   const folder = join(dir, 'models', database);
   const names = await readdir(folder).catch((error: unknown) => {
     if (isGone(error)) return [];
@@ -28,11 +23,8 @@ export async function readModels(
   const files = names.filter((name) => name.endsWith(EXTENSION)).sort();
   // Synchronous: whoever reads models is in an actor's own thread, and a small read costs a tenth of four trips to a file
   // thread.
-  const models = files.map((name) => {
-    const text = readFileSync(join(folder, name), 'utf8');
-    return wanted(text) ? [parseModel(join(folder, name), text)] : [];
-  });
-  return new Map(models.flat().map((model) => [model.name, model]));
+  const models = files.map((name) => parseModel(join(folder, name), readFileSync(join(folder, name), 'utf8')));
+  return new Map(models.map((model) => [model.name, model]));
 }
 
 /**
@@ -63,15 +55,4 @@ export async function writeModels(
       await writeFile(join(folder, `${name}${EXTENSION}`), text);
     }),
   );
-}
-
-/** Writes those of `models` that are named in `touched`, over the files that stand there. */
-export async function writeTouched(
-  dir: string,
-  database: string,
-  models: ReadonlyMap<string, Model>,
-  touched: ReadonlySet<string>,
-): Promise<void> {
-  const changed = new Map([...models].filter(([name]) => touched.has(name)));
-  await writeModels(dir, database, changed, new Map());
 }

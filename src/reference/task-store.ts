@@ -1,28 +1,34 @@
 /**
  * A task's own copy of a reference (or of a stage-1 cache), with its datasource on this machine's database and without
- * what the task must not see (T-02 … T-05). Agents edit models, so the original is only read.
+ * what the task must not see (T-02 … T-05). Agents edit models, so the original is only read. Where no agent works on it,
+ * what such a store would hold otherwise than its reference is written alone.
  */
-import { readFileSync, rmSync, statSync } from 'node:fs';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 
 import { SkeinError } from '../kernel/errors.ts';
 import { jsonBytes } from '../kernel/json.ts';
 import { MARKERS } from '../store/layout.ts';
 import { absoluteUrl, datasourceFor, renderDatasource } from './datasource-file.ts';
-import { copyMarked, filesBelow } from './marked-tree.ts';
-import { maskStore } from './masking.ts';
+import { copyMarked } from './marked-tree.ts';
+import { maskingChanges, type Changes } from './masking.ts';
+import { ReferenceContent } from './reference-content.ts';
 
-export interface TaskStoreRequest {
-  /** `<reference root>/<db>`, read without the lock. */
-  readonly referenceDir: string;
+/** How a task's store differs from its reference. */
+export interface TaskView {
   readonly database: string;
   /** The SQLite file that the store's models shall read, absolute. */
   readonly databasePath: string;
-  /** Made anew; private to the task. */
-  readonly storeDir: string;
   /** KB items that the task must not see. */
   readonly deletedKbIds: readonly number[];
+}
+
+export interface TaskStoreRequest extends TaskView {
+  /** `<reference root>/<db>`, read without the lock. */
+  readonly referenceDir: string;
+  /** Made anew; private to the task. */
+  readonly storeDir: string;
   /** Which marker says that the original is whole. Default a reference's. */
   readonly marker?: string;
 }
@@ -32,39 +38,50 @@ export interface TaskStoreRequest {
  * @returns the fingerprint of what was copied
  */
 export async function makeTaskStore(request: TaskStoreRequest): Promise<string> {
-  const { referenceDir, database, databasePath, storeDir, deletedKbIds } = request;
-  const { marker = MARKERS.referenceFingerprint } = request;
+  const { referenceDir, storeDir, marker = MARKERS.referenceFingerprint } = request;
   const copied = await copyMarked(referenceDir, marker, storeDir);
   if (!copied) {
     await rm(storeDir, { recursive: true, force: true });
     throw new SkeinError('NOT_FOUND', `${referenceDir} holds no whole reference (no ${marker}); build it first`);
   }
-  const datasource = datasourceFor(database, absoluteUrl(databasePath));
-  await mkdir(join(storeDir, 'datasources'), { recursive: true });
-  await writeFile(join(storeDir, 'datasources', `${database}.yaml`), renderDatasource(datasource));
-  await maskStore(storeDir, database, deletedKbIds);
+  writeChanges(storeDir, changesOf(await ReferenceContent.read(storeDir), request));
   return copied.text;
 }
 
-/** Written by `leaveChanges` in place of what it took away. */
+/** Written by `writeDifference` in place of what is as in the reference. */
 export const UNCHANGED_FILE = 'UNCHANGED.json';
 
 /**
- * Leaves of a task's store only what differs from its reference, and a list of the rest: for a bundle that is shipped to
- * be read by people, while the reference itself is shipped once (U-03). The store is no store any more after that.
+ * Writes to `storeDir` only what differs from the reference whose content this is, and a list of the rest: for a bundle
+ * that is shipped to be read by people, while the reference itself is shipped once (U-03). It is no store.
  */
-export async function leaveChanges(storeDir: string, referenceDir: string, fingerprint: string): Promise<void> {
-  const unchanged = (await filesBelow(storeDir)).filter((path) =>
-    isSame(join(storeDir, path), join(referenceDir, path)),
-  );
-  for (const path of unchanged) rmSync(join(storeDir, path));
-  const list = { reference_fingerprint: fingerprint, files: unchanged };
-  await writeFile(join(storeDir, UNCHANGED_FILE), jsonBytes(list, 2));
+export function writeDifference(
+  { fingerprint, content }: { readonly fingerprint: string; readonly content: ReferenceContent },
+  storeDir: string,
+  view: TaskView,
+): void {
+  const changes = changesOf(content, view);
+  writeChanges(storeDir, changes);
+  const files = content.paths.filter((path) => !changes.has(path));
+  writeFileSync(join(storeDir, UNCHANGED_FILE), jsonBytes({ reference_fingerprint: fingerprint, files }, 2));
 }
 
-/** Synchronous: this runs in an actor's own thread, and a small read costs a tenth of four trips to a file thread. */
-function isSame(mine: string, theirs: string): boolean {
-  const other = statSync(theirs, { throwIfNoEntry: false });
-  if (!other?.isFile() || other.size !== statSync(mine).size) return false;
-  return readFileSync(mine).equals(readFileSync(theirs));
+/** What the task's store holds otherwise than `content`, and nothing that it holds alike. */
+function changesOf(content: ReferenceContent, { database, databasePath, deletedKbIds }: TaskView): Changes {
+  const changes = maskingChanges(content, database, deletedKbIds);
+  const datasource = datasourceFor(database, absoluteUrl(databasePath));
+  changes.set(`datasources/${database}.yaml`, Buffer.from(renderDatasource(datasource)));
+  for (const [path, bytes] of changes) if (bytes && content.document(path)?.equals(bytes)) changes.delete(path);
+  return changes;
+}
+
+/** In place, as all that an actor's own thread does with small files. */
+function writeChanges(storeDir: string, changes: Changes): void {
+  for (const folder of new Set([storeDir, ...[...changes.keys()].map((path) => dirname(join(storeDir, path)))])) {
+    mkdirSync(folder, { recursive: true });
+  }
+  for (const [path, bytes] of changes) {
+    if (bytes) writeFileSync(join(storeDir, path), bytes);
+    else rmSync(join(storeDir, path), { force: true });
+  }
 }

@@ -37,7 +37,7 @@ function writeOnce(fd: number, bytes: Uint8Array, offset: number): Promise<numbe
 
 /** Up to `length` bytes from `start`; fewer if the file ends before. */
 export async function readUpTo(fd: number, start: number, length: number): Promise<Buffer> {
-  const bytes = Buffer.allocUnsafeSlow(length);
+  const bytes = Buffer.allocUnsafe(length);
   let filled = 0;
   const isSmall = length <= SMALL_BYTES;
   while (filled < length) {
