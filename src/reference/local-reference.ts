@@ -3,9 +3,10 @@
  * record beside it (`<root>/.skein/<db>.json`). Read whole and consistent: a reader without the lock looks at the marker
  * again afterwards and repeats if it changed (DESIGN rule 4, R-05).
  */
-import { readFile, stat } from 'node:fs/promises';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 
+import { readWhole } from '../store/descriptor.ts';
 import { MARKERS } from '../store/layout.ts';
 import { buildFacts, readIdentityRecord } from './build-facts.ts';
 import { filesBelow, readMarked } from './marked-tree.ts';
@@ -54,8 +55,9 @@ function describe(fingerprint: string, files: ReadonlyMap<string, ReferenceFile>
 
 async function readFiles(dir: string): Promise<Map<string, ReferenceFile>> {
   const files = new Map<string, ReferenceFile>();
-  for (const path of await filesBelow(dir)) {
-    const [bytes, { mtimeMs }] = await Promise.all([readFile(join(dir, path)), stat(join(dir, path))]);
+  for (const path of filesBelow(dir)) {
+    const { mtimeMs } = statSync(join(dir, path));
+    const bytes = await readWhole(join(dir, path));
     files.set(path, { bytes, mtimeS: mtimeMs / 1000 });
   }
   return files;

@@ -2,12 +2,13 @@
  * Folders whose marker says that they are whole, for readers that hold no lock: the marker is looked at before and after,
  * and when it changed, the reader begins again (DESIGN rule 4).
  */
-import { constants, copyFileSync } from 'node:fs';
-import { mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { closeSync, constants, copyFileSync, fstatSync, openSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdir, open, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 import { SkeinError, systemCode } from '../kernel/errors.ts';
 import { sleep } from '../kernel/retry.ts';
+import { breath, readWhole } from '../store/descriptor.ts';
 import { fsyncDirectory } from '../store/durable-file.ts';
 
 export interface MarkerLook {
@@ -21,17 +22,20 @@ export interface MarkerLook {
 const LOOKS = 100;
 const LOOK_AGAIN_MS = 20;
 
-/** The marker of `dir`, undefined where there is none. */
+/** The marker of `dir`, undefined where there is none. A breath each: who looks again and again lets others run. */
 export async function markerOf(dir: string, marker: string): Promise<MarkerLook | undefined> {
-  const path = join(dir, marker);
+  await breath();
+  let fd: number | undefined;
   try {
-    await using file = await open(path, 'r');
-    const { ino, mtimeNs } = await file.stat({ bigint: true });
-    const text = await file.readFile('utf8');
+    fd = openSync(join(dir, marker), 'r');
+    const { ino, mtimeNs } = fstatSync(fd, { bigint: true });
+    const text = readFileSync(fd, 'utf8');
     return { text: text.trim(), stamp: `${ino}:${mtimeNs}:${text}` };
   } catch (error) {
     if (isGone(error)) return undefined;
     throw error;
+  } finally {
+    if (fd !== undefined) closeSync(fd);
   }
 }
 
@@ -41,17 +45,17 @@ export function isGone(error: unknown): boolean {
 }
 
 /** Every plain file below `dir`, relative and sorted; nothing whose name begins with a dot. */
-export async function filesBelow(dir: string): Promise<string[]> {
+export function filesBelow(dir: string): string[] {
   const files: string[] = [];
-  const visit = async (relative: string): Promise<void> => {
-    for (const entry of await readdir(join(dir, relative), { withFileTypes: true })) {
+  const visit = (relative: string): void => {
+    for (const entry of readdirSync(join(dir, relative), { withFileTypes: true })) {
       if (entry.name.startsWith('.')) continue;
       const path = relative === '' ? entry.name : `${relative}/${entry.name}`;
-      if (entry.isDirectory()) await visit(path);
+      if (entry.isDirectory()) visit(path);
       else if (entry.isFile()) files.push(path);
     }
   };
-  await visit('');
+  visit('');
   return files.sort();
 }
 
@@ -97,7 +101,7 @@ export async function copyMarked(source: string, marker: string, target: string)
   const copied = await readMarked(source, marker, async () => {
     await rm(target, { recursive: true, force: true });
     await mkdir(target, { recursive: true });
-    const files = await filesBelow(source);
+    const files = filesBelow(source);
     for (const folder of new Set(files.map((path) => dirname(join(target, path)))))
       await mkdir(folder, { recursive: true });
     for (const path of files) copyFileSync(join(source, path), join(target, path), constants.COPYFILE_FICLONE);
@@ -107,13 +111,13 @@ export async function copyMarked(source: string, marker: string, target: string)
 
 /** The bytes of every file below `dir`, by relative path. */
 export async function readTree(dir: string): Promise<Map<string, Buffer>> {
-  const files = await filesBelow(dir);
-  return new Map(await Promise.all(files.map(async (path) => [path, await readFile(join(dir, path))] as const)));
+  const files = filesBelow(dir);
+  return new Map(await Promise.all(files.map(async (path) => [path, await readWhole(join(dir, path))] as const)));
 }
 
 /** Brings every file and folder below `dir` to the disk. @throws the system's error; the tree must then be thrown away */
 export async function syncTree(dir: string): Promise<void> {
-  const files = await filesBelow(dir);
+  const files = filesBelow(dir);
   await Promise.all(
     files.map(async (path) => {
       await using file = await open(join(dir, path), 'r+');

@@ -42,8 +42,8 @@ export class ReferenceContent {
   }
 
   /** Of a folder that nobody changes meanwhile. @throws the system's error */
-  static async read(dir: string): Promise<ReferenceContent> {
-    return new ReferenceContent(dir, await filesBelow(dir));
+  static read(dir: string): ReferenceContent {
+    return new ReferenceContent(dir, filesBelow(dir));
   }
 
   /** The bytes of a document, undefined where there is none. */
@@ -100,7 +100,7 @@ export class LastContent {
   /** The content of `dir` and its fingerprint, undefined without a marker. @throws SkeinError UNAVAILABLE when it keeps changing */
   async of(dir: string): Promise<{ readonly fingerprint: string; readonly content: ReferenceContent } | undefined> {
     if (this.#last?.content.dir !== dir || (await markerOf(dir, this.#marker))?.stamp !== this.#last.look.stamp) {
-      const read = await readMarked(dir, this.#marker, () => ReferenceContent.read(dir));
+      const read = await readMarked(dir, this.#marker, async () => ReferenceContent.read(dir));
       this.#last = read && { look: read.look, content: read.value };
     }
     return this.#last && { fingerprint: this.#last.look.text, content: this.#last.content };

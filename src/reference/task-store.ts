@@ -44,7 +44,7 @@ export async function makeTaskStore(request: TaskStoreRequest): Promise<string> 
     await rm(storeDir, { recursive: true, force: true });
     throw new SkeinError('NOT_FOUND', `${referenceDir} holds no whole reference (no ${marker}); build it first`);
   }
-  writeChanges(storeDir, changesOf(await ReferenceContent.read(storeDir), request));
+  writeChanges(storeDir, changesOf(ReferenceContent.read(storeDir), request));
   return copied.text;
 }
 

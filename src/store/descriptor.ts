@@ -35,6 +35,16 @@ function writeOnce(fd: number, bytes: Uint8Array, offset: number): Promise<numbe
   });
 }
 
+/** The whole file at `path`: in place if it is small. @throws the system's error */
+export async function readWhole(path: string): Promise<Buffer> {
+  const fd = fs.openSync(path, 'r');
+  try {
+    return await readUpTo(fd, 0, fs.fstatSync(fd).size);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
 /** Up to `length` bytes from `start`; fewer if the file ends before. */
 export async function readUpTo(fd: number, start: number, length: number): Promise<Buffer> {
   const bytes = Buffer.allocUnsafe(length);

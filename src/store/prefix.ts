@@ -7,12 +7,13 @@
  * T2 no object name leads out of the destination. T3 a local file is whole or as it was. T4 nothing is lost silently:
  * what was not shipped or fetched is an error or stands in `skipped`.
  */
-import { lstat, readdir, readFile } from 'node:fs/promises';
+import { lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { describeError, isSkeinError, SkeinError, systemCode } from '../kernel/errors.ts';
 import { throwIfCancelled } from '../kernel/retry.ts';
 import { callPatiently, createOrConfirm, overwrite, readPatiently, type PersistOptions } from './create-or-confirm.ts';
+import { readWhole } from './descriptor.ts';
 import { fileSystemError } from './fs-errors.ts';
 import { Mirror } from './mirror.ts';
 import { compareNames, safeJoin, validateObjectName } from './object-name.ts';
@@ -89,7 +90,7 @@ export async function uploadTree(
 ): Promise<UploadReport> {
   const prefix = folderPrefix(under);
   const { last = [], concurrency = 16, include = () => true } = options;
-  const found = (await filesOf(dir)).filter(include);
+  const found = filesOf(dir).filter(include);
   const missing = last.filter((path) => !found.includes(path));
   if (missing.length > 0) {
     throw new SkeinError('NOT_FOUND', `upload of ${dir} to ${prefix}: ${missing.join(', ')} is not there`);
@@ -97,13 +98,13 @@ export async function uploadTree(
   const bulk = found.filter((path) => !last.includes(path));
   for (const path of found) validateObjectName(prefix + path);
   if (last.length > 0 && (await makeWay(store, dir, prefix, bulk, last, options))) {
-    return { ...(await measure(dir, found)), unchanged: found.length };
+    return { ...measure(dir, found), unchanged: found.length };
   }
   let bytes = 0;
   let unchanged = 0;
   const ship = async (path: string): Promise<void> => {
     throwIfCancelled(options.signal, `upload of ${dir} to ${prefix}`);
-    const content = await readFile(join(dir, path));
+    const content = await readWhole(join(dir, path));
     const result = await createOrConfirm(store, prefix + path, content, options);
     if (result.kind === 'conflict') {
       await overwrite(store, prefix + path, content, { ...options, generation: result.standing.generation });
@@ -172,23 +173,23 @@ async function isSame(
   sizeBytes: number | undefined,
   options: PersistOptions,
 ): Promise<boolean> {
-  if ((await lstat(path)).size !== sizeBytes) return false;
+  if (lstatSync(path).size !== sizeBytes) return false;
   const object = await readPatiently(store, name, options);
-  return object?.bytes.equals(await readFile(path)) ?? false;
+  return object?.bytes.equals(await readWhole(path)) ?? false;
 }
 
-async function measure(dir: string, paths: readonly string[]): Promise<{ files: number; bytes: number }> {
-  const sizes = await Promise.all(paths.map(async (path) => (await lstat(join(dir, path))).size));
+function measure(dir: string, paths: readonly string[]): { files: number; bytes: number } {
+  const sizes = paths.map((path) => lstatSync(join(dir, path)).size);
   return { files: paths.length, bytes: sizes.reduce((sum, size) => sum + size, 0) };
 }
 
 /** The files of the tree, as `/`-separated paths in byte order. @throws SkeinError INVALID_INPUT for anything else */
-async function filesOf(dir: string): Promise<string[]> {
+function filesOf(dir: string): string[] {
   const files: string[] = [];
-  const visit = async (folder: string): Promise<void> => {
-    for (const entry of await readdir(join(dir, folder), { withFileTypes: true })) {
+  const visit = (folder: string): void => {
+    for (const entry of readdirSync(join(dir, folder), { withFileTypes: true })) {
       const path = folder === '' ? entry.name : `${folder}/${entry.name}`;
-      if (entry.isDirectory()) await visit(path);
+      if (entry.isDirectory()) visit(path);
       else if (entry.isFile()) files.push(path);
       else
         throw new SkeinError(
@@ -197,10 +198,12 @@ async function filesOf(dir: string): Promise<string[]> {
         );
     }
   };
-  await visit('').catch((error: unknown) => {
-    if (systemCode(error) === 'ENOENT' && files.length === 0) return;
+  try {
+    visit('');
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT' && files.length === 0) return [];
     throw fileSystemError(`reading the tree ${dir}`, error);
-  });
+  }
   return files.sort(compareNames);
 }
 
