@@ -11,6 +11,7 @@ import type { Manifest } from '../run/manifest.ts';
 import { asError } from '../kernel/errors.ts';
 import { createLogger } from '../kernel/log.ts';
 import { Node } from '../node/node.ts';
+import { fixedPlaces } from '../node/places.ts';
 import type { ObjectStore } from '../store/port.ts';
 import { HeadClient } from '../wire/head-client.ts';
 import { makeWorkDir } from './work-dir.ts';
@@ -71,9 +72,11 @@ export async function runEmbedded(options: EmbeddedRunOptions): Promise<Embedded
       actors,
       store,
       workDir: await makeWorkDir(),
-      datasetDir: manifest.dataset_dir,
-      cacheRoot: manifest.cache_root,
-      referenceRoot: manifest.reference_root,
+      places: fixedPlaces({
+        datasetDir: manifest.dataset_dir,
+        cacheRoot: manifest.cache_root,
+        referenceRoot: manifest.reference_root,
+      }),
       env,
       log: log.child({ part: 'node' }),
       onHeadLost: lost.reject,

@@ -25,7 +25,15 @@ export interface TaskAssignment {
   readonly referenceRoot: string;
   /** Where a reference build leaves the encoder's sessions, `<root>/<db>/` (U-02). */
   readonly setupSessionsRoot: string;
+  /** How the task comes by its reference. */
+  readonly reference: ReferenceSource;
 }
+
+export type ReferenceSource =
+  /** It is built here if it is not there. `epoch`: of the head's grant, 0 where nobody grants. */
+  | { readonly kind: 'build'; readonly epoch: number }
+  /** It was built elsewhere and stands there: it is taken as it is, and nothing is ever built. */
+  | { readonly kind: 'given' };
 
 /** A reference that the attempt built, to be shipped as a shard (U-03). */
 export interface BuiltReference {

@@ -6,9 +6,11 @@ import { join } from 'node:path';
 
 import { currentActor } from '../actor/context.ts';
 import { encoderNamed } from '../encoder/registry.ts';
+import { describeError, SkeinError } from '../kernel/errors.ts';
 import { buildReference, type Reference } from '../reference/build-reference.ts';
 import { askForLock } from '../reference/held-lock.ts';
-import { referenceMarker } from '../reference/load-reference.ts';
+import { loadReference, referenceMarker } from '../reference/load-reference.ts';
+import type { ReferenceSource } from './assignment.ts';
 
 /** What is to be built, as plain data. All paths are absolute. */
 export interface ReferenceBuildRequest {
@@ -24,6 +26,8 @@ export interface ReferenceBuildRequest {
   readonly runId?: string;
   /** Build even if a fresh one stands there (R-10). Default false. */
   readonly force?: boolean;
+  /** Of the head's grant to build; for the record. */
+  readonly epoch?: number;
 }
 
 /** @throws what `buildReference` and the daemon's `locks.acquire` throw; INVALID_INPUT for an unknown encoder */
@@ -47,15 +51,36 @@ export async function buildInActor(request: ReferenceBuildRequest, signal?: Abor
 export class KnownReferences {
   readonly #known = new Map<string, { readonly stamp: string; readonly reference: Reference }>();
 
-  /** @throws as `buildInActor` */
-  async get(request: ReferenceBuildRequest, signal?: AbortSignal): Promise<Reference> {
+  /**
+   * @param source `given`: it is only read, and must be there
+   * @throws as `buildInActor`; NOT_FOUND for a given one that is not there
+   */
+  async get(request: ReferenceBuildRequest, source: ReferenceSource, signal?: AbortSignal): Promise<Reference> {
     const { database, referenceRoot } = request;
     const look = () => referenceMarker(join(referenceRoot, database));
     const known = this.#known.get(database);
     if (known && (await look())?.stamp === known.stamp) return { ...known.reference, wasBuilt: false };
-    const reference = await buildInActor(request, signal);
+    const reference =
+      source.kind === 'given'
+        ? await givenReference(referenceRoot, database)
+        : await buildInActor({ ...request, epoch: source.epoch }, signal);
+    await tellDaemon(database, reference.wasBuilt);
     const marker = await look();
     if (marker?.text === reference.fingerprint) this.#known.set(database, { stamp: marker.stamp, reference });
     return reference;
   }
+}
+
+/** The daemon ships a reference as soon as it stands (P-07). One that does not listen hears of it by the task's end. */
+async function tellDaemon(database: string, wasBuilt: boolean): Promise<void> {
+  const actor = currentActor();
+  await actor.ask('reference.ready', { database, wasBuilt }).catch((error: unknown) => {
+    actor.log(`the daemon was not told that the reference of ${database} is ready: ${describeError(error)}`);
+  });
+}
+
+async function givenReference(root: string, database: string): Promise<Reference> {
+  const loaded = await loadReference(join(root, database));
+  if (loaded) return { ...loaded, wasBuilt: false, digest: '', timingsMs: {} };
+  throw new SkeinError('NOT_FOUND', `${join(root, database)}: the reference that was brought here is gone; try again`);
 }

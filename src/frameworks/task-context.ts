@@ -64,12 +64,12 @@ export class AttemptContext implements TaskContext {
 
   reference(): Promise<ReferenceView> {
     return (this.#reference ??= this.timed('reference', async () => {
-      const { task, datasetDir, cacheRoot, referenceRoot, setupSessionsRoot } = this.#assignment;
+      const { task, datasetDir, cacheRoot, referenceRoot, setupSessionsRoot, reference: source } = this.#assignment;
       const database = task.selected_database;
       const { encoder } = this.#settings;
       const { runId } = this;
       const request = { datasetDir, database, cacheRoot, referenceRoot, setupSessionsRoot, encoder, runId };
-      const view = await (await this.#references()).get(request, this.signal);
+      const view = await (await this.#references()).get(request, source, this.signal);
       for (const [phase, elapsedMs] of Object.entries(view.timingsMs)) this.timingsMs[`reference.${phase}`] = elapsedMs;
       if (view.wasBuilt) this.builtReferences.push({ database, dir: view.dir, fingerprint: view.fingerprint });
       return view;

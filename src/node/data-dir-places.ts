@@ -15,6 +15,7 @@ import { join } from 'node:path';
 
 import { databaseFiles } from '../dataset/dataset.ts';
 import { parseTasks } from '../dataset/tasks-file.ts';
+import type { ReferenceSource } from '../frameworks/assignment.ts';
 import { encoderIdentity, type EncoderIdentity } from '../frameworks/encoder-identity.ts';
 import { SkeinError } from '../kernel/errors.ts';
 import { canonicalJson, parseJson } from '../kernel/json.ts';
@@ -34,7 +35,6 @@ import type {
   PlaceOutcome,
   PlaceRequest,
   PlacesRequest,
-  ReferenceSource,
   RunPlaces,
 } from './database-place.ts';
 import type { LockKeeper } from './lock-keeper.ts';

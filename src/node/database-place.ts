@@ -3,18 +3,12 @@
  * run executor.
  */
 import type { Task } from '../dataset/task.ts';
+import type { ReferenceSource } from '../frameworks/assignment.ts';
 import type { Logger } from '../kernel/log.ts';
 import type { Manifest } from '../run/manifest.ts';
 import type { ObjectStore } from '../store/port.ts';
 import type { LockKeeper } from './lock-keeper.ts';
 import type { RunSettings } from './run-settings.ts';
-
-/** How a task comes by its database's reference. */
-export type ReferenceSource =
-  /** It is built here if it is not there. `epoch`: of the head's grant, 0 where nobody grants. */
-  | { readonly kind: 'build'; readonly epoch: number }
-  /** It was built elsewhere and stands there: it is taken as it is, and nothing is ever built. */
-  | { readonly kind: 'given' };
 
 /** What one database's tasks work with. All paths are absolute. */
 export interface DatabasePlace {

@@ -1,89 +1,151 @@
 /**
  * The node daemon: hosts actors, keeps locks and SQL executors for them, and works on the runs that the head opens here.
  *
- * Not here: any listening port (the node dials), any decision on what is dispatched.
+ * Not here: any listening port (the node dials), any decision on what is dispatched, what a run needs (`node-run.ts`).
  *
- * Invariants: N1 a run is announced as opened only when its dataset and setup are in place. N2 stopping leaves no
- * thread, process, timer or temp folder of this node's own.
+ * Invariants: N1 a run is announced as opened only when its manifest was read and its places are known. N2 stopping
+ * leaves no thread, process, timer or temp folder of this node's own; only what the spool still owes stays. N3 a cut link
+ * changes nothing here: what runs goes on, and what is to be said waits in the session.
  */
 import { randomUUID } from 'node:crypto';
-import { rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { openDataset } from '../dataset/dataset.ts';
-import { Outcome } from '../gen/skein/v1/node.ts';
-import { describeError } from '../kernel/errors.ts';
+import { HeldState, type HeldTask as WireHeldTask, type Inventory } from '../gen/skein/v1/node.ts';
+import { describeError, type SkeinError } from '../kernel/errors.ts';
 import type { Logger } from '../kernel/log.ts';
 import { VERSION } from '../kernel/version.ts';
-import { readManifest } from '../run/manifest.ts';
 import type { ObjectStore } from '../store/port.ts';
 import type { Security } from '../wire/security.ts';
 import { ActorHost } from './actor-host.ts';
-import { HeadLink, type Order } from './head-link.ts';
-import { LockKeeper, lockServices } from './lock-keeper.ts';
-import { RunExecutor, type RunReports, type TaskEnd } from './run-executor.ts';
-import { runSettings, type RunSettings } from './run-settings.ts';
-import { downloadSetup } from './setup-download.ts';
-import { Shipper } from './shipper.ts';
+import { ActorSlots } from './actor-slots.ts';
+import type { NodePlaces } from './database-place.ts';
+import { HeadLink, type Event, type Order } from './head-link.ts';
+import { lockServices } from './lock-keeper.ts';
+import { Health } from './node-health.ts';
+import { openRun, type NodeRun, type NodeRunReports, type RunHosting } from './node-run.ts';
+import type { HeldTask } from './run-executor.ts';
+import type { Spool } from './spool.ts';
+import { lifeDir, SpoolRecovery } from './spool-recovery.ts';
 import { SqlSessions } from './sql-sessions.ts';
-import { TaskActors } from './task-actors.ts';
-import type { QueuedTask } from './task-queue.ts';
-import { UploadBack } from './upload-back.ts';
+import { taskEnded } from './task-end.ts';
 
 export interface NodeOptions {
   readonly name: string;
+  /** Made once per data dir. Default: this node's boot id, for one without a data dir. */
+  readonly dataDirId?: string;
+  /** New at every start. Default: a new one. */
+  readonly bootId?: string;
   /** Of the head. */
   readonly address: string;
   readonly security: Security;
-  /** Task actors at a time. */
+  /** Task actors at a time, over all runs. */
   readonly actors: number;
   readonly store: ObjectStore;
-  /** This node's own folder: scratch, logs, templates. Removed when the node stops. */
+  /** This node's own folder: scratch, logs, templates. Removed when the node stops, but for what the spool owes. */
   readonly workDir: string;
-  /** The dataset on this machine. */
-  readonly datasetDir: string;
-  /** Root of the stage-1 caches on this machine. */
-  readonly cacheRoot: string;
-  /** Root of the references on this machine, and of their locks. */
-  readonly referenceRoot: string;
+  /** Where datasets, caches and references are on this machine. The node closes its locks when it stops. */
+  readonly places: NodePlaces;
+  /**
+   * Keeps what the store does not have yet over the node's death; the node closes it when it stops. Absent: a row that
+   * the store refuses is reported as such, and a death loses what was not stored. That is right for the embedded default:
+   * its folder goes with the command, and a store on the same disk is no safer than a spool on it.
+   */
+  readonly spool?: Spool | undefined;
   /** What actors may see of the daemon's environment is cut from this. */
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly log: Logger;
-  /** Called when the head is gone and the node did not ask for it. */
+  /** Dials the head again for ever after a cut. Default false: the first cut is the end. */
+  readonly reconnect?: boolean;
+  /** With `reconnect`: how long the first dial is tried again. Default 10,000. */
+  readonly connectTimeoutMs?: number;
+  /** Called when the head is gone for good and the node did not ask for it. */
   onHeadLost?(error: Error): void;
 }
 
+/** What `drain` gives the store to take what ended last. */
+const SHIP_MS = 30_000;
+
 export class Node implements AsyncDisposable {
   readonly #options: NodeOptions;
+  readonly #bootId: string;
+  readonly #workDir: string;
   readonly #host: ActorHost;
   readonly #sql: SqlSessions;
-  readonly #locks = new LockKeeper();
-  readonly #runs = new Map<string, RunExecutor>();
+  readonly #slots: ActorSlots;
+  readonly #health: Health;
+  readonly #recovery: SpoolRecovery | undefined;
+  readonly #stopping = new AbortController();
+  readonly #runs = new Map<string, NodeRun>();
+  /** Runs that are being opened or closed. */
+  readonly #opening = new Map<string, Promise<void>>();
+  readonly #closing = new Map<string, Promise<void>>();
+  /** Live and pending actors of each run. */
+  readonly #actors = new Map<string, { readonly live: number; readonly pending: number }>();
+  #areActorsTold = true;
+  #recovered: Promise<void> = Promise.resolve();
+  #stopWatchingSpool: (() => void) | undefined;
   #link: HeadLink | undefined;
-  #isStopping = false;
 
   private constructor(options: NodeOptions) {
+    const { spool, store, log, actors, env } = options;
     this.#options = options;
-    this.#host = new ActorHost({ logDir: join(options.workDir, 'actors'), env: options.env });
-    this.#sql = new SqlSessions(join(options.workDir, 'sql'));
+    this.#bootId = options.bootId ?? randomUUID();
+    this.#workDir = spool ? lifeDir(options.workDir, this.#bootId) : options.workDir;
+    this.#host = new ActorHost({ logDir: join(this.#workDir, 'actors'), env });
+    this.#sql = new SqlSessions(join(this.#workDir, 'sql'));
+    this.#slots = new ActorSlots(actors);
+    this.#health = new Health(
+      spool,
+      (health) => this.#send({ $case: 'health', value: health }),
+      (trouble) => this.#setPaused(trouble !== ''),
+    );
+    this.#recovery =
+      spool &&
+      new SpoolRecovery({
+        spool,
+        store,
+        log,
+        signal: this.#stopping.signal,
+        ended: (runId, task, end) => this.#send({ $case: 'taskEnded', value: taskEnded(runId, task, end) }),
+        referenceReady: (runId, ready) => this.#referenceReady(runId, ready),
+        onStoreTrouble: (trouble) => this.#health.set('store', trouble),
+      });
   }
 
-  /** Joins the head. @throws SkeinError UNAVAILABLE | UNAUTHENTICATED | DEADLINE */
+  /** Joins the head, then ships what an earlier life left. @throws SkeinError as `HeadLink.open` */
   static async start(options: NodeOptions): Promise<Node> {
     const node = new Node(options);
-    const { name, address, security, actors } = options;
-    const bootId = randomUUID();
+    const { name, address, security, actors, reconnect = false, connectTimeoutMs, spool, log } = options;
+    const hello = {
+      node: name,
+      bootId: node.#bootId,
+      version: VERSION,
+      actors,
+      dataDirId: options.dataDirId ?? node.#bootId,
+    };
     try {
       node.#link = await HeadLink.open({
         address,
         security,
-        hello: { node: name, bootId, version: VERSION, actors, dataDirId: bootId },
-        reconnect: false,
+        hello,
+        reconnect,
+        ...(connectTimeoutMs !== undefined && { connectTimeoutMs }),
         onOrder: (order) => node.#obey(order),
-        onSession: () => {},
-        onCut: () => {},
+        onSession: (isNew) => node.#greet(isNew),
+        onCut: (error) => node.#cut(error),
+        onDialFailed: (error) =>
+          log.warn({ address, error: describeError(error) }, 'head cannot be reached; dialled again'),
         onFatal: (error) => node.#headEnded(error),
       });
+      // The first greeting came before there was a link to send it on.
+      node.#greet(true);
+      if (spool) {
+        const heed = (): void => node.#health.set('spool', spool.trouble);
+        node.#stopWatchingSpool = spool.onChange(heed);
+        heed();
+      }
+      node.#recovered = node.#recover();
       return node;
     } catch (error) {
       await node[Symbol.asyncDispose]();
@@ -91,18 +153,80 @@ export class Node implements AsyncDisposable {
     }
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#isStopping = true;
-    await Promise.all([...this.#runs.values()].map((run) => run.destroy()));
-    await this.#link?.[Symbol.asyncDispose]();
-    await this.#host.stop();
-    await this.#sql.stop();
-    await this.#locks[Symbol.asyncDispose]();
-    await rm(this.#options.workDir, { recursive: true, force: true });
+  /** The tasks that are here: those that wait, run or are on their way to the store, of this and of earlier lives. */
+  get held(): readonly (HeldTask & { readonly runId: string })[] {
+    return [...this.#runs].flatMap(([runId, { executor }]) => executor.held.map((task) => ({ ...task, runId })));
   }
 
-  #headEnded(error: Error): void {
-    if (!this.#isStopping) this.#options.onHeadLost?.(error);
+  /**
+   * Gets ready to stop: gives back what has not started, lets what runs end within `graceMs`, ships all that the store
+   * takes within a moment, and tells the head. Dispose of the node afterwards.
+   */
+  async drain(graceMs: number): Promise<void> {
+    // First of all the head must hand out nothing more.
+    this.#health.set('leaving', 'leaving: the node is being stopped');
+    const runs = [...this.#runs.values()];
+    for (const { executor } of runs) executor.drain(graceMs);
+    await Promise.all(runs.map(({ executor }) => executor.drained()));
+    const shipped = Promise.all([this.#recovered, ...[...this.#runs.keys()].map((runId) => this.#close(runId))]);
+    const patience = Promise.withResolvers<void>();
+    const timer = setTimeout(patience.resolve, SHIP_MS);
+    await Promise.race([shipped, patience.promise]);
+    clearTimeout(timer);
+    this.#send({ $case: 'leaving', value: { reason: 'stopped' } });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const { spool, places } = this.#options;
+    this.#stopping.abort(new Error('the node is stopping'));
+    await Promise.allSettled(this.#opening.values());
+    await Promise.all([...this.#runs.values()].map(({ executor }) => executor.destroy()));
+    await Promise.allSettled(this.#closing.values());
+    await this.#recovered;
+    await this.#link?.[Symbol.asyncDispose]();
+    this.#health[Symbol.dispose]();
+    this.#stopWatchingSpool?.();
+    await this.#host.stop();
+    await this.#sql.stop();
+    await places.locks[Symbol.asyncDispose]();
+    const isOwing = spool !== undefined && spool.bytes > 0;
+    await spool?.[Symbol.asyncDispose]();
+    // What the spool owes may lie in a task's scratch: the next life ships it and sweeps.
+    if (!isOwing) await rm(this.#workDir, { recursive: true, force: true });
+  }
+
+  #send(event: Event): void {
+    this.#link?.send(event);
+  }
+
+  #headEnded(error: SkeinError): void {
+    if (!this.#stopping.signal.aborted) this.#options.onHeadLost?.(error);
+  }
+
+  #cut(error: SkeinError | undefined): void {
+    if (this.#stopping.signal.aborted) return;
+    this.#options.log.warn({ error: error && describeError(error) }, 'link to the head cut; what runs goes on');
+  }
+
+  /** A head that does not know this node learns first what it holds. */
+  #greet(isNew: boolean): void {
+    if (!this.#link) return;
+    if (isNew) this.#send({ $case: 'inventory', value: this.#inventory() });
+    this.#tellActors();
+    this.#health.tellNow();
+    this.#options.log.info({ address: this.#options.address, isNew }, 'head reached');
+  }
+
+  #inventory(): Inventory {
+    const states = { queued: HeldState.QUEUED, running: HeldState.RUNNING, shipping: HeldState.SHIPPING };
+    const tasks: WireHeldTask[] = this.held.map(({ state, ...task }) => ({ ...task, state: states[state] }));
+    for (const { runId, instanceId, attempt, database, startedMs } of this.#recovery?.shipping ?? []) {
+      tasks.push({ runId, instanceId, attempt, database, startedMs, state: HeldState.SHIPPING });
+    }
+    for (const { runId, instanceId, attempt, database, startedMs } of this.#recovery?.orphans ?? []) {
+      tasks.push({ runId, instanceId, attempt, database, startedMs, state: HeldState.ORPHANED });
+    }
+    return { tasks, openRuns: [...this.#runs.keys()] };
   }
 
   #obey(order: Order): void {
@@ -110,109 +234,151 @@ export class Node implements AsyncDisposable {
       case 'welcome':
         return;
       case 'openRun':
-        return void this.#open(order.value.runId);
+        return this.#open(order.value.runId);
       case 'batch': {
-        const { runId, database, tasks } = order.value;
-        const queued = tasks.map(({ instanceId, attempt }) => ({ instanceId, attempt, database }));
-        return this.#runs.get(runId)?.add(queued);
+        const { runId, database, tasks, grantEpoch, reference } = order.value;
+        const place = reference?.shard ? reference : undefined;
+        const run = this.#runs.get(runId);
+        if (run) return run.executor.add({ database, tasks, grantEpoch, reference: place });
+        this.#options.log.warn({ run: runId, database }, 'batch of a run that is not open here: it goes back');
+        for (const task of tasks) {
+          this.#send({ $case: 'taskEnded', value: taskEnded(runId, task, { kind: 'returned' }) });
+        }
+        return;
       }
       case 'drain':
-        return this.#runs.get(order.value.runId)?.drain(order.value.graceMs);
+        return this.#runs.get(order.value.runId)?.executor.drain(order.value.graceMs);
       case 'closeRun':
         return void this.#close(order.value.runId);
+      case 'revoke':
+        return this.#runs.get(order.value.runId)?.executor.revoke(order.value.tasks);
+      case 'steal': {
+        const { runId, database, count } = order.value;
+        return this.#runs.get(runId)?.executor.steal(database, count);
+      }
+      case 'referenceAvailable': {
+        const { runId, database, place } = order.value;
+        if (!place?.shard) return;
+        return this.#runs.get(runId)?.executor.announce({ database, grantEpoch: 0, reference: place });
+      }
     }
   }
 
-  async #open(runId: string): Promise<void> {
-    const { store, log, actors, datasetDir, cacheRoot, referenceRoot } = this.#options;
-    try {
-      const settings = runSettings(await readManifest(store, runId));
-      const dataset = await openDataset(datasetDir);
-      await this.#bringSetup(runId, settings);
-      const shipper = new Shipper(store, runId, log);
-      const workDir = join(this.#options.workDir, runId);
-      const uploadBack = await UploadBack.open({ store, runId, settings, referenceRoot, shipper });
-      const run = new RunExecutor({
-        runId,
-        dataset,
-        actors: Math.min(actors, settings.taskCount),
-        taskActors: this.#taskActors(settings, join(workDir, 'logs')),
-        shipper,
-        uploadBack,
-        reports: this.#reports(runId),
-        log,
-        cacheRoot,
-        referenceRoot,
-        workDir,
-      });
-      this.#runs.set(runId, run);
-      this.#link?.send({ $case: 'runOpened', value: { runId } });
-    } catch (error) {
-      log.error({ run: runId, error: describeError(error) }, 'run cannot be opened here');
-      this.#link?.send({ $case: 'runFailed', value: { runId, error: describeError(error) } });
-    }
+  #open(runId: string): void {
+    if (this.#opening.has(runId)) return;
+    // One that is open says so again: the head that asks may be another one.
+    if (this.#runs.has(runId) && !this.#closing.has(runId)) return this.#send({ $case: 'runOpened', value: { runId } });
+    const opened = this.#openNow(runId).finally(() => this.#opening.delete(runId));
+    this.#opening.set(runId, opened);
   }
 
-  /** The run's required setup, and its seeds, into this node's roots (S-05, S-06). */
-  async #bringSetup(runId: string, settings: RunSettings): Promise<void> {
-    const { store, log, cacheRoot, referenceRoot } = this.#options;
-    const { framework, databases } = settings;
-    if (framework.mode === 'oracle') return;
-    const roots = { slayer_otf_cache: cacheRoot, slayer_models_otf: referenceRoot };
-    const reports = await downloadSetup({ store, runId, combo: framework, roots, databases, locks: this.#locks });
-    for (const report of reports) {
-      if (report.kind === 'broken') log.warn({ run: runId, ...report }, 'seed not taken');
-    }
-  }
-
-  async #close(runId: string): Promise<void> {
-    const helperFailures = { ...(await this.#runs.get(runId)?.close()) };
-    this.#runs.delete(runId);
-    this.#link?.send({ $case: 'runClosed', value: { runId, helperFailures } });
-  }
-
-  #taskActors({ framework, actorBlockTimeoutMs }: RunSettings, logDir: string): TaskActors {
+  async #openNow(runId: string): Promise<void> {
     const { log } = this.#options;
-    const locks = lockServices(this.#locks, (wait) => log.info(wait, 'an actor waits for a lock'));
-    const services = { ...locks, ...this.#sql.services() };
-    return new TaskActors({
-      runtime: this.#host,
-      settings: framework,
-      services,
-      unresponsiveMs: actorBlockTimeoutMs,
-      logDir,
-    });
+    try {
+      await this.#closing.get(runId);
+      const run = await openRun(this.#hosting(), runId, this.#reports(runId));
+      run.executor.isPaused = this.#health.trouble !== '';
+      this.#runs.set(runId, run);
+      this.#send({ $case: 'runOpened', value: { runId } });
+    } catch (error) {
+      if (this.#stopping.signal.aborted) return;
+      log.error({ run: runId, error: describeError(error) }, 'run cannot be opened here');
+      this.#send({ $case: 'runFailed', value: { runId, error: describeError(error) } });
+    }
   }
 
-  #reports(runId: string): RunReports {
+  /** Ships what is left of a run and says so. Once, however often it is asked. */
+  #close(runId: string): Promise<void> {
+    const known = this.#closing.get(runId);
+    if (known) return known;
+    const closed = this.#closeNow(runId).finally(() => this.#closing.delete(runId));
+    this.#closing.set(runId, closed);
+    return closed;
+  }
+
+  async #closeNow(runId: string): Promise<void> {
+    const { log } = this.#options;
+    let helperFailures: Record<string, number> = {};
+    try {
+      await this.#opening.get(runId);
+      helperFailures = { ...(await this.#runs.get(runId)?.close()) };
+    } catch (error) {
+      log.error({ run: runId, error: describeError(error) }, 'run not closed in order');
+    }
+    // What could not be shipped before the node stopped is not said to be closed.
+    if (this.#stopping.signal.aborted) return;
+    this.#runs.delete(runId);
+    this.#actors.delete(runId);
+    this.#send({ $case: 'runClosed', value: { runId, helperFailures } });
+  }
+
+  #hosting(): RunHosting {
+    const { store, log, places, spool, actors } = this.#options;
+    const locks = lockServices(places.locks, (wait) => log.info(wait, 'an actor waits for a lock'));
     return {
-      started: ({ instanceId, attempt }) =>
-        this.#link?.send({ $case: 'taskStarted', value: { runId, instanceId, attempt } }),
-      ended: ({ instanceId, attempt }: QueuedTask, end) =>
-        this.#link?.send({
-          $case: 'taskEnded',
-          value: { runId, instanceId, attempt, ...wireEnd(end), isLate: false, isDuplicate: false },
-        }),
-      actorsChanged: (live) => this.#link?.send({ $case: 'actorsChanged', value: { live, pending: 0 } }),
+      store,
+      log,
+      places,
+      spool,
+      runtime: this.#host,
+      slots: this.#slots,
+      actors,
+      services: { ...locks, ...this.#sql.services() },
+      workDir: this.#workDir,
+      signal: this.#stopping.signal,
+      onStoreTrouble: (trouble) => this.#health.set('store', trouble),
     };
   }
-}
 
-function wireEnd(end: TaskEnd): { outcome: Outcome; error: string } {
-  switch (end.kind) {
-    case 'ok':
-      return { outcome: Outcome.OK, error: '' };
-    case 'returned':
-      return { outcome: Outcome.RETURNED, error: '' };
-    case 'error':
-      return { outcome: Outcome.ERROR, error: firstLine(end.error) };
-    case 'lost':
-      return { outcome: Outcome.LOST, error: firstLine(end.error) };
-    case 'unstored':
-      return { outcome: Outcome.UNSTORED, error: firstLine(end.error) };
+  #reports(runId: string): NodeRunReports {
+    return {
+      started: ({ instanceId, attempt }) => this.#send({ $case: 'taskStarted', value: { runId, instanceId, attempt } }),
+      ended: (task, end) => this.#send({ $case: 'taskEnded', value: taskEnded(runId, task, end) }),
+      actorsChanged: (live, pending) => {
+        this.#actors.set(runId, { live, pending });
+        if (!this.#areActorsTold) return;
+        this.#areActorsTold = false;
+        setImmediate(() => this.#tellActors());
+      },
+      failed: (error) => {
+        this.#options.log.error({ run: runId, error: describeError(error) }, 'run cannot go on here');
+        this.#send({ $case: 'runFailed', value: { runId, error: describeError(error) } });
+      },
+      referenceReady: (reference) => this.#referenceReady(runId, reference),
+    };
   }
-}
 
-function firstLine(text: string): string {
-  return (text.split('\n', 1)[0] ?? '').slice(0, 500);
+  #referenceReady(
+    runId: string,
+    { epoch: grantEpoch, ...reference }: Parameters<NodeRunReports['referenceReady']>[0],
+  ): void {
+    this.#options.log.info({ run: runId, grantEpoch, ...reference }, 'reference ready');
+    this.#send({ $case: 'referenceReady', value: { runId, grantEpoch, ...reference } });
+  }
+
+  #tellActors(): void {
+    this.#areActorsTold = true;
+    const counts = [...this.#actors.values()];
+    const sum = (pick: (of: { live: number; pending: number }) => number): number =>
+      counts.reduce((total, of) => total + pick(of), 0);
+    const value = { live: sum(({ live }) => live), pending: sum(({ pending }) => pending) };
+    this.#send({ $case: 'actorsChanged', value });
+  }
+
+  #setPaused(isPaused: boolean): void {
+    for (const { executor } of this.#runs.values()) executor.isPaused = isPaused;
+  }
+
+  /** Ships what earlier lives left, then removes their folders. */
+  async #recover(): Promise<void> {
+    const { workDir, spool, log } = this.#options;
+    if (!spool) return;
+    await this.#recovery?.run();
+    if (this.#stopping.signal.aborted) return;
+    const names = await readdir(workDir).catch(() => []);
+    const stale = names.map((name) => join(workDir, name)).filter((path) => path !== this.#workDir);
+    await Promise.all(stale.map((path) => rm(path, { recursive: true, force: true }))).catch((error: unknown) =>
+      log.warn({ error: describeError(error) }, 'folders of an earlier life could not be removed'),
+    );
+  }
 }

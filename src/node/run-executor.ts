@@ -2,54 +2,83 @@
  * One run at this node: a driver like any other, that makes task actors and calls them (DESIGN "A run is a driver"). It
  * has no queue into threads, no frames and no thread entry of its own.
  *
- * Invariants: X1 every task that came in is reported exactly once: with its row stored, returned, or unstored. X2 at most
- * `actors` tasks run at once. X3 an actor that ended is never called again; its successor starts when the next task
- * comes (W-05). X4 a task is reported only after its row is stored; helpers follow and never change the verdict.
+ * Not here: what a database needs (`database-preparation.ts`), the way of results (`task-shipping.ts`), how many actors the
+ * node may have over all runs (`actor-slots.ts`).
+ *
+ * Invariants: X1 every task that came in is reported exactly once: with its row stored, returned, or unstored; only what
+ * the head itself took away is not, nor what stays in the spool when the node stops. X2 an attempt is started at most
+ * once. X3 an actor that ended is never called again; its successor starts when the next task comes (W-05). X4 nothing
+ * is started while the queue is paused.
  */
 import { randomBytes } from 'node:crypto';
-import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
-import type { Dataset } from '../dataset/dataset.ts';
 import { ActorDiedError, RayTaskError } from '../driver/errors.ts';
 import type { TaskAssignment } from '../frameworks/assignment.ts';
 import { syntheticRow } from '../frameworks/error-row.ts';
 import type { TaskRow } from '../frameworks/framework.ts';
+import type { Task } from '../dataset/task.ts';
 import { describeError } from '../kernel/errors.ts';
 import type { Logger } from '../kernel/log.ts';
+import type { ActorSlot, ActorSlots } from './actor-slots.ts';
+import { blankTask } from './blank-task.ts';
+import type { PlaceRequest } from './database-place.ts';
+import type { DatabasePreparation } from './database-preparation.ts';
 import { LogSlice } from './log-slice.ts';
+import type { Shipper } from './shipper.ts';
+import type { Spool } from './spool.ts';
 import type { HostedTaskActor, TaskActors } from './task-actors.ts';
-import type { RowEnd, Shipper } from './shipper.ts';
+import type { TaskEnd } from './task-end.ts';
 import { TaskQueue, type QueuedTask } from './task-queue.ts';
-import type { ShippedTask, UploadBack } from './upload-back.ts';
+import { removeScratch, TaskShipping } from './task-shipping.ts';
+import type { UploadBack } from './upload-back.ts';
 
-/** How a task ended here, as the head hears of it. */
-export type TaskEnd =
-  | { readonly kind: 'ok' }
-  | { readonly kind: 'error'; readonly error: string }
-  | { readonly kind: 'lost'; readonly error: string }
-  | { readonly kind: 'returned' }
-  | { readonly kind: 'unstored'; readonly error: string };
+export type { TaskEnd } from './task-end.ts';
 
 export interface RunReports {
   started(task: QueuedTask): void;
   ended(task: QueuedTask, end: TaskEnd): void;
-  actorsChanged(live: number): void;
+  /** How many actors of the run live, and how many are coming to life. */
+  actorsChanged(live: number, pending: number): void;
+  /** This run cannot work here at all. */
+  failed(error: unknown): void;
+}
+
+/** Tasks of one database as the head hands them out. */
+export interface TaskBatch extends PlaceRequest {
+  readonly tasks: readonly { readonly instanceId: string; readonly attempt: number }[];
+}
+
+/** A task that this node has, for the head's books. */
+export interface HeldTask extends QueuedTask {
+  readonly state: 'queued' | 'running' | 'shipping';
+  /** Since the epoch; 0 if it has not started. */
+  readonly startedMs: number;
 }
 
 export interface RunExecutorOptions {
   readonly runId: string;
-  readonly dataset: Dataset;
+  /** At least those of the run. */
+  readonly taskById: ReadonlyMap<string, Task>;
+  readonly databases: DatabasePreparation;
+  /** Tasks of this run at a time, at most. */
   readonly actors: number;
+  readonly slots: ActorSlots;
   readonly taskActors: TaskActors;
   readonly shipper: Shipper;
   readonly uploadBack: UploadBack;
+  readonly spool?: Spool | undefined;
   readonly reports: RunReports;
   readonly log: Logger;
-  readonly cacheRoot: string;
-  readonly referenceRoot: string;
   /** This run's own folder: scratch, logs. */
   readonly workDir: string;
+}
+
+interface RunningTask {
+  readonly queued: QueuedTask;
+  readonly actor: HostedTaskActor;
+  readonly startedMs: number;
+  isRevoked: boolean;
 }
 
 /** Actors in a row that never came to life before a worker gives up. */
@@ -60,24 +89,96 @@ const MAX_SHIPPING = 64;
 export class RunExecutor {
   readonly #options: RunExecutorOptions;
   readonly #queue = new TaskQueue();
+  readonly #shipping: TaskShipping;
   readonly #workers: Promise<void>[];
-  readonly #shipping = new Set<Promise<void>>();
   readonly #live = new Set<HostedTaskActor>();
   readonly #nonce = randomBytes(4).toString('hex');
   #starts = 0;
+  readonly #pending = new Set<HostedTaskActor>();
+  readonly #running = new Map<string, RunningTask>();
+  /** The last attempt of each id that came in and was not given back: it may not come in again. */
+  readonly #seen = new Map<string, number>();
+  readonly #stopListening: () => void;
   #workersLeft: number;
   #stop: 'running' | 'draining' | 'killing' = 'running';
 
   constructor(options: RunExecutorOptions) {
+    const { runId, shipper, uploadBack, spool, log, reports, slots } = options;
     this.#options = options;
+    this.#shipping = new TaskShipping({
+      runId,
+      shipper,
+      uploadBack,
+      spool,
+      log,
+      ended: (task, end) => reports.ended(task, end),
+    });
+    this.#stopListening = slots.onWanted(() => this.#queue.nudge());
     this.#workersLeft = options.actors;
     this.#workers = Array.from({ length: options.actors }, (_, worker) => this.#work(worker));
   }
 
-  add(tasks: readonly QueuedTask[]): void {
+  /** What of the run is here: it waits, runs, or is on its way to the store. */
+  get held(): HeldTask[] {
+    return [
+      ...this.#queue.waiting.map((task) => ({ ...task, state: 'queued' as const, startedMs: 0 })),
+      ...[...this.#running.values()].map(({ queued, startedMs }) => ({
+        ...queued,
+        state: 'running' as const,
+        startedMs,
+      })),
+      ...this.#shipping.tasks.map((task) => ({ ...task, state: 'shipping' as const, startedMs: 0 })),
+    ];
+  }
+
+  /** While paused nothing new is started; what runs goes on. */
+  set isPaused(isPaused: boolean) {
+    this.#queue.isPaused = isPaused;
+  }
+
+  /** Takes tasks in. An attempt that came in before is dropped: a batch may be repeated on the wire. */
+  add(batch: TaskBatch): void {
+    const { database } = batch;
+    const tasks = batch.tasks
+      .filter((task) => this.#isNew(task))
+      .map(({ instanceId, attempt }): QueuedTask => ({ instanceId, attempt, database }));
+    if (tasks.length === 0) return;
     if (this.#stop !== 'running') return this.#giveBack(tasks);
-    if (this.#workersLeft > 0) return this.#queue.add(tasks);
-    for (const task of tasks) this.#undispatched(task);
+    if (this.#workersLeft === 0) return tasks.forEach((task) => this.#undispatched(task));
+    this.#queue.hold(database);
+    this.#queue.add(tasks);
+    void this.#prepare(batch).finally(() => this.#queue.release(database));
+  }
+
+  /** The head says where a database's reference is, without a batch. */
+  announce(request: PlaceRequest): void {
+    if (this.#stop !== 'running') return;
+    this.#queue.hold(request.database);
+    void this.#prepare(request).finally(() => this.#queue.release(request.database));
+  }
+
+  /** Gives back up to `count` tasks of the database that have not started. */
+  steal(database: string, count: number): void {
+    this.#giveBack(this.#queue.steal(database, count));
+  }
+
+  /**
+   * The head gave these attempts away: what waits is dropped, what runs is ended, and neither is reported. A result that
+   * is made already is stored beside the other one's.
+   */
+  revoke(tasks: readonly { readonly instanceId: string; readonly attempt: number }[]): void {
+    const { log, runId } = this.#options;
+    for (const { instanceId, attempt } of tasks) {
+      const waited = this.#queue.remove(instanceId, attempt);
+      const running = this.#running.get(instanceId);
+      const isRunning = running?.queued.attempt === attempt;
+      if (isRunning && !running.isRevoked) {
+        running.isRevoked = true;
+        running.actor.kill();
+      }
+      const was = waited ? 'waiting' : isRunning ? 'running' : 'not here';
+      log.info({ run: runId, instance: instanceId, attempt, was }, 'attempt revoked by the head');
+    }
   }
 
   /** Starts nothing new; what runs has `graceMs`, then its actor is killed and the task returned without a row. */
@@ -85,16 +186,26 @@ export class RunExecutor {
     if (this.#stop !== 'running') return;
     this.#stop = 'draining';
     this.#giveBack(this.#queue.close());
+    this.#options.slots.withdraw(this.#options.runId);
     const timer = setTimeout(() => this.#killAll(), graceMs);
     void Promise.all(this.#workers).then(() => clearTimeout(timer));
   }
 
+  /** Waits until nothing runs any more, after `drain`. */
+  async drained(): Promise<void> {
+    await Promise.all(this.#workers);
+  }
+
   /** No task is left: ends the actors and ships what is still here. */
   async close(): Promise<Readonly<Record<string, number>>> {
+    if (this.#stop === 'running') this.#stop = 'draining';
     this.#giveBack(this.#queue.close());
+    this.#options.slots.withdraw(this.#options.runId);
     await Promise.all(this.#workers);
-    await this.#settleShipping(0);
-    await this.#options.uploadBack.flush();
+    await this.#shipping.settle(0);
+    // A reference that is not stored stays with the spool, for the next life.
+    if (await this.#options.uploadBack.flush()) this.#options.databases.close();
+    this.#stopListening();
     return this.#options.shipper.failures;
   }
 
@@ -103,32 +214,74 @@ export class RunExecutor {
     this.#killAll();
     this.#queue.close();
     await Promise.all(this.#workers);
-    await this.#settleShipping(0);
+    await this.#shipping.settle(0);
+    this.#stopListening();
+  }
+
+  #isNew({ instanceId, attempt }: { readonly instanceId: string; readonly attempt: number }): boolean {
+    if ((this.#seen.get(instanceId) ?? 0) >= attempt) {
+      const { log, runId } = this.#options;
+      log.warn({ run: runId, instance: instanceId, attempt }, 'attempt handed out again; it is dropped');
+      return false;
+    }
+    this.#seen.set(instanceId, attempt);
+    return true;
+  }
+
+  async #prepare(request: PlaceRequest): Promise<void> {
+    const { databases, log, runId, reports } = this.#options;
+    const { database } = request;
+    try {
+      const outcome = await databases.prepare(request);
+      if (outcome.kind === 'ready') return;
+      log.warn({ run: runId, database, reason: outcome.reason }, 'database not granted: its tasks go back');
+    } catch (error) {
+      if (this.#stop === 'killing') return;
+      reports.failed(error);
+    }
+    this.#giveBack(this.#queue.clear(database));
   }
 
   #giveBack(tasks: readonly QueuedTask[]): void {
-    for (const task of tasks) this.#options.reports.ended(task, { kind: 'returned' });
+    for (const task of tasks) {
+      this.#seen.delete(task.instanceId);
+      this.#options.reports.ended(task, { kind: 'returned' });
+    }
   }
 
   #killAll(): void {
     this.#stop = 'killing';
+    this.#options.slots.withdraw(this.#options.runId);
     for (const actor of this.#live) actor.kill();
   }
 
-  /** One slot: takes tasks until the queue closes, with one actor at a time. */
+  /** One of the run's workers: takes tasks until the queue closes, with one actor at a time, while it has a slot for it. */
   async #work(worker: number): Promise<void> {
+    const { slots, runId } = this.#options;
     let actor: HostedTaskActor | undefined;
+    let slot: ActorSlot | undefined;
     let failedStarts = 0;
-    for (let task = await this.#queue.take(worker); task; task = await this.#queue.take(worker)) {
+    const yieldSlot = async (): Promise<void> => {
+      if (actor) await this.#endActor(actor);
+      actor = undefined;
+      if (slot) slots.release(runId);
+      slot = undefined;
+      this.#queue.leave(worker);
+    };
+    while (await this.#queue.ready()) {
+      slot ??= await slots.take(runId);
+      if (!slot) break;
+      const task = this.#queue.take(worker);
+      if (!task) {
+        if (!actor || slots.isWantedElsewhere(runId)) await yieldSlot();
+        continue;
+      }
       try {
         actor ??= this.#startActor(worker);
       } catch (error) {
         // W-07: the actor could not even be asked for.
-        this.#ship(
-          task,
-          this.#synthetic(task, 'dispatch-failure', `dispatch-failure: ${describeError(error)}`, error),
-          undefined,
-        );
+        const text = `dispatch-failure: ${describeError(error)}`;
+        this.#shipping.ship(task, this.#synthetic(task, 'dispatch-failure', text, error));
         continue;
       }
       const result = await this.#run(actor, task);
@@ -141,119 +294,132 @@ export class RunExecutor {
       }
       if (result === 'actor-gone') actor = undefined;
       else failedStarts = 0;
+      if (slots.shouldYield(runId, slot)) await yieldSlot();
     }
-    if (actor) await this.#endActor(actor);
+    await yieldSlot();
     this.#retire();
   }
 
   /** Runs one task and hands its objects on. What became of the actor. */
   async #run(actor: HostedTaskActor, queued: QueuedTask): Promise<'alive' | 'actor-gone' | 'failed-start'> {
-    const { reports, runId } = this.#options;
-    const diary = this.#options.log;
-    const assignment = await this.#assign(queued);
+    const { reports, runId, spool, log: diary } = this.#options;
+    const assignment = this.#assign(queued);
     if (!assignment) {
       const error = `actor-task-error: no task ${queued.instanceId} in the dataset`;
-      this.#ship(queued, this.#synthetic(queued, 'actor-task-error', error, error), undefined);
+      this.#shipping.ship(queued, this.#synthetic(queued, 'actor-task-error', error, error));
       return 'alive';
     }
-    reports.started(queued);
+    let start: number | undefined;
+    try {
+      start = await spool?.start({ runId, ...queued });
+    } catch (error) {
+      diary.error({ run: runId, instance: queued.instanceId, error: describeError(error) }, 'task not started');
+      this.#queue.putBack(queued);
+      return 'alive';
+    }
     const startedMs = Date.now();
+    const running: RunningTask = { queued, actor, startedMs, isRevoked: false };
+    this.#running.set(queued.instanceId, running);
+    reports.started(queued);
     const log = new LogSlice(actor.logPath);
     try {
       const outcome = await actor.runTask(assignment);
-      this.#ship(queued, outcome.row, { assignment, outcome, actor, startedMs, log: log.read() });
-      await this.#settleShipping(MAX_SHIPPING);
+      this.#running.delete(queued.instanceId);
+      this.#shipping.ship(queued, outcome.row, { assignment, outcome, actor, startedMs, log: log.read() }, start);
+      await this.#shipping.settle(MAX_SHIPPING);
       return 'alive';
     } catch (error) {
+      this.#running.delete(queued.instanceId);
       if (!(error instanceof ActorDiedError)) {
         // W-06: something escaped the task's body; the actor lives on.
         const text = `actor-task-error: ${describeError(error)}`;
         diary.error({ run: runId, instance: queued.instanceId, error: text }, 'task error escaped');
-        this.#ship(queued, this.#synthetic(queued, 'actor-task-error', text, error), {
-          assignment,
-          actor,
-          startedMs,
-          log: log.read(),
-        });
-        return error instanceof RayTaskError ? 'alive' : this.#drop(actor);
+        const row = this.#synthetic(queued, 'actor-task-error', text, error);
+        this.#shipping.ship(queued, row, { assignment, actor, startedMs, log: log.read() }, start);
+        if (error instanceof RayTaskError) return 'alive';
+        await this.#drop(actor);
+        return 'actor-gone';
       }
       await this.#drop(actor);
-      if (this.#stop === 'killing') {
-        reports.ended(queued, { kind: 'returned' });
-        this.#cleanUp(assignment);
+      if (this.#stop === 'killing' || running.isRevoked) {
+        spool?.settle(start);
+        if (!running.isRevoked) this.#giveBack([queued]);
+        removeScratch(assignment.scratchDir);
         return 'actor-gone';
       }
       if (error.reason === 'CTOR_ERROR' || error.reason === 'LOAD_FAILED' || error.reason === 'UNSCHEDULABLE') {
+        spool?.settle(start);
         diary.error({ run: runId, error: describeError(error) }, 'actor did not start');
         return 'failed-start';
       }
       diary.error({ run: runId, instance: queued.instanceId, error: describeError(error) }, 'actor lost');
       const row = this.#synthetic(queued, 'actor-lost', 'actor-lost', error);
-      this.#ship(queued, row, { assignment, actor, startedMs, log: log.read() });
+      this.#shipping.ship(queued, row, { assignment, actor, startedMs, log: log.read() }, start);
       return 'actor-gone';
     }
   }
 
-  async #assign({ instanceId, database, attempt }: QueuedTask): Promise<TaskAssignment | undefined> {
-    const { dataset, runId, workDir, cacheRoot, referenceRoot } = this.#options;
-    const task = dataset.taskById.get(instanceId);
-    if (!task) return undefined;
+  #assign({ instanceId, database, attempt }: QueuedTask): TaskAssignment | undefined {
+    const { taskById, databases, runId, workDir } = this.#options;
+    const task = taskById.get(instanceId);
+    const place = databases.placeOf(database);
+    if (!task || !place) return undefined;
     // A name of its own per start: two starts of one task never share a folder (T-05).
     const unique = `${instanceId}-${this.#nonce}-${(this.#starts += 1)}`;
     const scratchDir = join(workDir, 'bird_interact_slayer_otf', unique);
-    return {
-      task,
-      attempt,
-      runId,
-      scratchDir,
-      databasePath: dataset.databasePath(database),
-      datasetDir: dataset.dir,
-      cacheRoot,
-      referenceRoot,
-      setupSessionsRoot: join(workDir, '_setup_sessions'),
-    };
+    const { databasePath, datasetDir, cacheRoot, referenceRoot, reference } = place;
+    const setupSessionsRoot = join(workDir, '_setup_sessions');
+    const roots = { databasePath, datasetDir, cacheRoot, referenceRoot, setupSessionsRoot };
+    return { task, attempt, runId, scratchDir, ...roots, reference };
   }
 
   #startActor(worker: number): HostedTaskActor {
     const actor = this.#options.taskActors.start(`${worker}-${randomBytes(3).toString('hex')}`);
     this.#live.add(actor);
-    this.#options.reports.actorsChanged(this.#live.size);
+    this.#pending.add(actor);
+    this.#tellActors();
+    void actor.started.then(() => this.#pending.delete(actor) && this.#tellActors());
     return actor;
   }
 
-  async #drop(actor: HostedTaskActor): Promise<'actor-gone'> {
+  async #drop(actor: HostedTaskActor): Promise<void> {
     actor.kill();
-    await actor.died;
-    this.#live.delete(actor);
-    this.#options.reports.actorsChanged(this.#live.size);
-    return 'actor-gone';
+    await this.#gone(actor);
   }
 
   async #endActor(actor: HostedTaskActor): Promise<void> {
     actor.terminate();
+    await this.#gone(actor);
+  }
+
+  async #gone(actor: HostedTaskActor): Promise<void> {
     await actor.died;
     this.#live.delete(actor);
-    this.#options.reports.actorsChanged(this.#live.size);
+    this.#pending.delete(actor);
+    this.#tellActors();
+  }
+
+  #tellActors(): void {
+    this.#options.reports.actorsChanged(this.#live.size - this.#pending.size, this.#pending.size);
   }
 
   /** A worker is done for good. When none is left, nobody will ever run what still waits (W-08). */
   #retire(): void {
     this.#workersLeft -= 1;
-    if (this.#workersLeft > 0 || this.#stop !== 'running') return;
+    if (this.#workersLeft > 0) return;
+    this.#options.slots.withdraw(this.#options.runId);
+    if (this.#stop !== 'running') return;
     for (const task of this.#queue.close()) this.#undispatched(task);
   }
 
   #undispatched(task: QueuedTask): void {
     const error = 'undispatched: no live actors';
-    this.#ship(
-      task,
-      this.#synthetic(task, 'undispatched', error, `${MAX_FAILED_STARTS} actors in a row did not start`),
-      undefined,
-    );
+    const cause = `${MAX_FAILED_STARTS} actors in a row did not start`;
+    this.#shipping.ship(task, this.#synthetic(task, 'undispatched', error, cause));
   }
 
   #synthetic({ instanceId, database, attempt }: QueuedTask, reason: string, error: string, cause: unknown): TaskRow {
-    const task = this.#options.dataset.taskById.get(instanceId) ?? blankTask(instanceId, database);
+    const task = this.#options.taskById.get(instanceId) ?? blankTask(instanceId, database);
     return syntheticRow({
       task,
       attempt,
@@ -262,41 +428,6 @@ export class RunExecutor {
       cause: typeof cause === 'string' ? cause : describeCause(cause),
     });
   }
-
-  /** Stores the row, reports, then ships the rest; in the background. */
-  #ship(queued: QueuedTask, row: TaskRow, rest: ShippedTask | undefined): void {
-    const work = this.#shipAll(queued, row, rest).catch((error: unknown) =>
-      this.#options.log.error({ instance: queued.instanceId, error: describeError(error) }, 'shipping failed'),
-    );
-    this.#shipping.add(work);
-    void work.then(() => this.#shipping.delete(work));
-  }
-
-  async #shipAll(queued: QueuedTask, row: TaskRow, rest: ShippedTask | undefined): Promise<void> {
-    const { shipper, uploadBack } = this.#options;
-    this.#report(queued, row, await shipper.row(row, queued.attempt));
-    if (!rest) return;
-    await shipper.taskLog(queued.instanceId, queued.attempt, rest.log);
-    await uploadBack.task({ ...rest, instanceId: queued.instanceId, attempt: queued.attempt });
-    this.#cleanUp(rest.assignment);
-  }
-
-  #report(queued: QueuedTask, row: TaskRow, end: RowEnd): void {
-    const { reports } = this.#options;
-    if (end.kind === 'unstored') return reports.ended(queued, { kind: 'unstored', error: describeError(end.error) });
-    if (row.synthetic?.reason === 'actor-lost') return reports.ended(queued, { kind: 'lost', error: row.error ?? '' });
-    reports.ended(queued, row.error ? { kind: 'error', error: row.error } : { kind: 'ok' });
-  }
-
-  #cleanUp({ scratchDir }: TaskAssignment): void {
-    // In place: a scratch folder is some dozen small files, and most tasks leave none.
-    if (existsSync(scratchDir)) rmSync(scratchDir, { recursive: true, force: true });
-  }
-
-  /** Waits until at most `most` tasks are being shipped. */
-  async #settleShipping(most: number): Promise<void> {
-    while (this.#shipping.size > most) await Promise.race(this.#shipping);
-  }
 }
 
 /** What is known about an end, for the row's `synthetic.cause`. */
@@ -304,19 +435,4 @@ function describeCause(thrown: unknown): string {
   if (!(thrown instanceof ActorDiedError)) return describeError(thrown);
   const lines = thrown.lastLines.length > 0 ? `; last lines: ${thrown.lastLines.join(' | ')}` : '';
   return `${describeError(thrown)}${lines}`;
-}
-
-function blankTask(instanceId: string, database: string): Parameters<typeof syntheticRow>[0]['task'] {
-  return {
-    instance_id: instanceId,
-    selected_database: database,
-    amb_user_query: '',
-    sol_sql: [],
-    preprocess_sql: [],
-    clean_up_sqls: [],
-    test_cases: [],
-    external_knowledge: [],
-    category: '',
-    knowledge_ambiguity: [],
-  };
 }

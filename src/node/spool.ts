@@ -180,6 +180,11 @@ export class Spool implements AsyncDisposable {
     this.#startOf.delete(id);
   }
 
+  /** Everything that was added is with the kernel: a SIGKILL loses nothing of it. @throws as `synced` */
+  written(): Promise<void> {
+    return this.#journal.written();
+  }
+
   /** Everything that was added is on the disk. @throws SkeinError DISK_FULL | STORE_UNAVAILABLE */
   synced(): Promise<void> {
     return this.#journal.synced();

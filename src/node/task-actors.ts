@@ -4,6 +4,8 @@
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
+import { z } from 'zod';
+
 import type { ClassLocation } from '../actor/messages.ts';
 import { createActor, type ActorHandle } from '../driver/handle.ts';
 import type { ActorDeath, ActorRuntime, ActorService } from '../driver/runtime.ts';
@@ -17,6 +19,8 @@ export interface HostedTaskActor {
   readonly name: string;
   /** Where everything that it prints goes, task after task. */
   readonly logPath: string;
+  /** Settles when it has come to life, or has died before. Never rejects. */
+  readonly started: Promise<void>;
   runTask(assignment: TaskAssignment): Promise<TaskOutcome>;
   kill(): void;
   /** Ends after the call that it serves. */
@@ -30,11 +34,15 @@ export interface TaskActorsOptions {
   readonly services: Readonly<Record<string, ActorService>>;
   /** Kill an actor whose loop stood still for so long; 0 = never. */
   readonly unresponsiveMs: number;
+  /** An actor has the reference of a database before it: one that it built, or one that stood there. */
+  onReference?(actor: string, database: string, wasBuilt: boolean): void;
   /** Made if absent; one log per actor. */
   readonly logDir: string;
   /** Where the class is; default: ours. */
   readonly location?: ClassLocation;
 }
+
+const readySchema = z.object({ database: z.string(), wasBuilt: z.boolean() });
 
 const LOCATION = {
   module: pathToFileURL(compiledPath('../frameworks/task-actor.js', import.meta.url)).href,
@@ -49,20 +57,29 @@ export class TaskActors {
   }
 
   start(name: string): HostedTaskActor {
-    const { runtime, settings, services, unresponsiveMs, logDir, location = LOCATION } = this.#options;
+    const { runtime, settings, unresponsiveMs, logDir, location = LOCATION } = this.#options;
     const logPath = join(logDir, `${name}.log`);
     const handle: ActorHandle = createActor(runtime, {
       className: 'TaskActor',
       location,
       args: [settings],
       maxConcurrency: 1,
-      services,
+      services: { ...this.#options.services, 'reference.ready': (payload) => this.#referenceReady(name, payload) },
       unresponsiveMs,
       logPath,
     });
+    const { promise: started, resolve } = Promise.withResolvers<void>();
+    handle
+      .ready()
+      .promise()
+      .then(
+        () => resolve(),
+        () => resolve(),
+      );
     return {
       name,
       logPath,
+      started,
       runTask: (assignment) => handle.call('runTask', [assignment]).promise() as Promise<TaskOutcome>,
       kill: () => handle.kill(),
       terminate: () => {
@@ -71,5 +88,10 @@ export class TaskActors {
       },
       died: handle.died,
     };
+  }
+
+  async #referenceReady(actor: string, payload: unknown): Promise<void> {
+    const { database, wasBuilt } = readySchema.parse(payload);
+    this.#options.onReference?.(actor, database, wasBuilt);
   }
 }

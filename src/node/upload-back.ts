@@ -3,7 +3,8 @@
  * does it, so a shard is shipped even when the actor that built it died right after its commit (P-07).
  *
  * Invariants: B1 a database is shipped once per run and node, and only a whole upload counts as shipped: a failed one stays
- * eligible for the next task and for `flush` (U-05). B2 what was seeded is read from the bucket, never from disk (S-08).
+ * eligible for the next task and for `flush` (U-05), and one that other nodes wait for is tried again by itself. B2 what
+ * was seeded is read from the bucket, never from disk (S-08). B3 what was brought from elsewhere is never shipped.
  */
 import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
@@ -11,10 +12,14 @@ import { join } from 'node:path';
 
 import type { TaskAssignment, TaskOutcome } from '../frameworks/assignment.ts';
 import { systemCode } from '../kernel/errors.ts';
+import { failPoint } from '../kernel/failpoint.ts';
+import { sleep } from '../kernel/retry.ts';
 import { readSeedSnapshot } from '../reference/setup.ts';
 import { shouldShip, uploadDebugBundle, uploadSetupSessions, uploadShard } from '../reference/shard.ts';
+import type { BuildOrder } from '../reference/shard-slice.ts';
 import { MARKERS, shardId } from '../store/layout.ts';
 import type { ObjectStore } from '../store/port.ts';
+import type { DatabasePlace } from './database-place.ts';
 import type { RunSettings } from './run-settings.ts';
 import type { HostedTaskActor } from './task-actors.ts';
 import type { Shipper } from './shipper.ts';
@@ -30,14 +35,33 @@ export interface ShippedTask {
   readonly log: Buffer;
 }
 
+/** A whole reference that this node holds and the store has too. */
+export interface ReadyReference {
+  readonly database: string;
+  /** Of the head's grant. */
+  readonly epoch: number;
+  /** Empty: the run's own setup holds the very same one. */
+  readonly shard: string;
+  /** Of its content; empty where it is not known. */
+  readonly digest: string;
+  /** Whether this run encoded it. */
+  readonly wasEncoded: boolean;
+}
+
 export interface UploadBackOptions {
   readonly store: ObjectStore;
   readonly runId: string;
   readonly settings: RunSettings;
-  /** Of this node. */
-  readonly referenceRoot: string;
   readonly shipper: Shipper;
+  /** Where a database of the run is on this machine, undefined while no task of it came. */
+  readonly placeOf: (database: string) => DatabasePlace | undefined;
+  /** Fires when the node stops. */
+  readonly signal: AbortSignal;
+  readonly onReady?: (reference: ReadyReference) => void;
 }
+
+/** Until an upload that other nodes wait for is tried again. */
+const RETRY_MS = 2_000;
 
 export class UploadBack {
   readonly #options: UploadBackOptions;
@@ -45,6 +69,9 @@ export class UploadBack {
   readonly #shipped = new Set<string>();
   /** Uploads under way, by database. */
   readonly #shipping = new Map<string, Promise<unknown>>();
+  /** Grants whose reference was said to be ready: `<db> <epoch>`. */
+  readonly #ready = new Set<string>();
+  readonly #retrying = new Set<string>();
 
   private constructor(options: UploadBackOptions, seedFingerprints: ReadonlyMap<string, string>) {
     this.#options = options;
@@ -52,7 +79,8 @@ export class UploadBack {
   }
 
   static async open(options: UploadBackOptions): Promise<UploadBack> {
-    return new UploadBack(options, await readSeedSnapshot(options.store, options.runId));
+    const { store, runId, signal } = options;
+    return new UploadBack(options, await readSeedSnapshot(store, runId, { signal }));
   }
 
   /** After one task, in the order of U-06. Never throws. */
@@ -66,46 +94,114 @@ export class UploadBack {
     await shipper.helper('setup-sessions', async () => {
       await uploadSetupSessions({ store, runId }, { root: setupSessionsRoot, sinceMs: startedMs });
     });
-    await this.#ship(task.selected_database, actor.name);
+    await this.reference(task.selected_database, actor.name);
   }
 
-  /** At the end of the run: what is eligible and not shipped yet. Never throws. */
-  async flush(): Promise<void> {
-    for (const database of this.#options.settings.databases) await this.#ship(database, 'drain');
+  /** At the end of the run: what is eligible and not shipped yet. Whether nothing is left. Never throws. */
+  async flush(): Promise<boolean> {
+    let isAllShipped = true;
+    for (const database of this.#options.settings.databases) {
+      if (!(await this.reference(database, 'drain'))) isAllShipped = false;
+    }
+    return isAllShipped;
   }
 
-  async #ship(database: string, actor: string): Promise<void> {
+  /**
+   * Ships the database's reference if it stands there, is this run's to ship, and was not shipped. Never throws.
+   * @param actor part of the shard's name
+   * @returns false when an upload failed
+   */
+  async reference(database: string, actor: string): Promise<boolean> {
     await this.#shipping.get(database);
     const work = this.#options.shipper.helper('reference-shard', () => this.#shipNow(database, actor));
     this.#shipping.set(database, work);
-    await work;
+    const isDone = await work;
     if (this.#shipping.get(database) === work) this.#shipping.delete(database);
+    if (!isDone) this.#tryAgain(database, actor);
+    return isDone;
+  }
+
+  /** The run's own seed stands here: nothing is to be shipped, and whoever waits for the grant's reference may go on. */
+  seedReady(database: string, epoch: number, digest: string): void {
+    this.#say({ database, epoch, shard: '', digest, wasEncoded: false });
   }
 
   async #shipNow(database: string, actor: string): Promise<void> {
-    const { store, runId, settings, referenceRoot } = this.#options;
+    const { store, runId, settings, signal, placeOf } = this.#options;
+    const place = placeOf(database);
+    if (place?.reference.kind !== 'build') return;
+    const { referenceRoot } = place;
+    const { epoch } = place.reference;
     const { framework, queryMode, slayerSetup } = settings.framework;
     const question = {
       database,
-      fingerprint: await this.#fingerprint(database),
+      fingerprint: await fingerprintIn(referenceRoot, database),
       uploadedDbs: this.#shipped,
       seedFingerprints: this.#seedFingerprints,
       run: { framework, queryMode, slayerSetup },
     };
-    if (!shouldShip(question)) return;
+    if (!shouldShip(question)) {
+      const isSeed =
+        question.fingerprint !== undefined && this.#seedFingerprints.get(database) === question.fingerprint;
+      if (isSeed) this.#say({ database, epoch, shard: '', digest: '', wasEncoded: false });
+      return;
+    }
     const shard = shardId(hostname(), process.pid, actor);
-    const outcome = await uploadShard({ store, runId, shard, database, referenceRoot });
-    if (outcome.kind !== 'absent') this.#shipped.add(database);
+    const outcome = await uploadShard({
+      store,
+      runId,
+      shard,
+      database,
+      referenceRoot,
+      signal,
+      ...(epoch > 0 && { epoch }),
+    });
+    if (outcome.kind === 'absent') return;
+    this.#shipped.add(database);
+    this.#say(readyReference(database, epoch, shard, outcome.order, runId));
   }
 
-  async #fingerprint(database: string): Promise<string | undefined> {
-    try {
-      const path = join(this.#options.referenceRoot, database, MARKERS.referenceFingerprint);
-      return (await readFile(path, 'utf8')).trim();
-    } catch (error) {
-      if (systemCode(error) === 'ENOENT') return undefined;
-      throw error;
-    }
+  #say(reference: ReadyReference): void {
+    const { database, epoch } = reference;
+    if (epoch === 0 || this.#ready.has(`${database} ${epoch}`)) return;
+    failPoint('reference.before-ready');
+    this.#ready.add(`${database} ${epoch}`);
+    this.#options.onReady?.(reference);
+  }
+
+  /** Others wait for a granted reference, and no task of ours may come after whose end it would go again. */
+  #tryAgain(database: string, actor: string): void {
+    const { signal, placeOf } = this.#options;
+    const place = placeOf(database);
+    const isAwaited = place?.reference.kind === 'build' && place.reference.epoch > 0;
+    if (!isAwaited || signal.aborted || this.#retrying.has(database)) return;
+    this.#retrying.add(database);
+    void sleep(RETRY_MS, signal)
+      .then(() => {
+        this.#retrying.delete(database);
+        return this.reference(database, actor);
+      })
+      .catch(() => {});
+  }
+}
+
+/** What is said of a shard that is stored whole. */
+export function readyReference(
+  database: string,
+  epoch: number,
+  shard: string,
+  order: BuildOrder,
+  runId: string,
+): ReadyReference {
+  return { database, epoch, shard, digest: order.digest, wasEncoded: order.runId === runId };
+}
+
+async function fingerprintIn(root: string, database: string): Promise<string | undefined> {
+  try {
+    return (await readFile(join(root, database, MARKERS.referenceFingerprint), 'utf8')).trim();
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined;
+    throw error;
   }
 }
 

@@ -27,7 +27,7 @@ import type { ObjectStore } from '../store/port.ts';
 import { uploadTree } from '../store/prefix.ts';
 import { buildFacts } from './build-facts.ts';
 import { localReference, type LocalReference } from './local-reference.ts';
-import { SHARD_RECORD, type ShardRecord } from './shard-slice.ts';
+import { SHARD_RECORD, type BuildOrder, type ShardRecord } from './shard-slice.ts';
 
 /** Objects in flight: shards are small, and several actors ship at once. */
 const UPLOADS_AT_ONCE = 8;
@@ -69,9 +69,9 @@ export interface ShardUpload extends PersistOptions {
 }
 
 export type ShardOutcome =
-  | { readonly kind: 'uploaded'; readonly files: number }
+  | { readonly kind: 'uploaded'; readonly files: number; readonly order: BuildOrder }
   /** This shard holds this very reference already. */
-  | { readonly kind: 'unchanged' }
+  | { readonly kind: 'unchanged'; readonly order: BuildOrder }
   /** No marked reference stands there: nothing to ship. */
   | { readonly kind: 'absent' };
 
@@ -86,7 +86,7 @@ export async function uploadShard(upload: ShardUpload): Promise<ShardOutcome> {
   if (!reference) return { kind: 'absent' };
   const prefix = shardDatabasePrefix(runId, shard, database);
   const record = recordOf(upload, reference);
-  if (await holdsAlready(upload, prefix, record)) return { kind: 'unchanged' };
+  if (await holdsAlready(upload, prefix, record)) return { kind: 'unchanged', order: reference.order };
   await takeCompleteOff(upload, prefix);
 
   const limit = pLimit(UPLOADS_AT_ONCE);
@@ -100,7 +100,7 @@ export async function uploadShard(upload: ShardUpload): Promise<ShardOutcome> {
   failPoint('shard.before-complete');
   await createOrConfirm(store, prefix + MARKERS.uploadComplete, Buffer.from('ok'), upload);
   failPoint('shard.after-complete');
-  return { kind: 'uploaded', files: reference.files.size };
+  return { kind: 'uploaded', files: reference.files.size, order: reference.order };
 }
 
 function recordOf(upload: ShardUpload, reference: LocalReference): ShardRecord {

@@ -69,6 +69,7 @@ function assignmentOf(fields: Partial<Task>): TaskAssignment {
     cacheRoot: join(dir, 'cache'),
     referenceRoot: join(dir, 'reference'),
     setupSessionsRoot: join(dir, 'sessions'),
+    reference: { kind: 'build', epoch: 0 },
   };
 }
 

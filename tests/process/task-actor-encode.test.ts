@@ -60,6 +60,7 @@ describe('a task actor with the framework encode', () => {
       scratchDir: join(dir, 'scratch', task.instance_id),
       databasePath: dataset.databasePath('ferries'),
       setupSessionsRoot: join(dir, 'sessions'),
+      reference: { kind: 'build', epoch: 0 },
     }));
     const outcomes = (await Promise.all(
       assignments.map(async (assignment, index) => await actors[index]?.call('runTask', [assignment]).promise()),

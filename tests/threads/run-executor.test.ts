@@ -3,14 +3,17 @@ import { join } from 'node:path';
 
 import { afterEach, describe, expect, it } from 'vitest';
 
-import type { Dataset } from '../../src/dataset/dataset.ts';
 import type { Task } from '../../src/dataset/task.ts';
 import type { FrameworkSettings, TaskRow } from '../../src/frameworks/framework.ts';
 import { createLogger } from '../../src/kernel/log.ts';
 import { ActorHost } from '../../src/node/actor-host.ts';
-import { RunExecutor, type TaskEnd } from '../../src/node/run-executor.ts';
+import { ActorSlots } from '../../src/node/actor-slots.ts';
+import type { DatabasePlace } from '../../src/node/database-place.ts';
+import { DatabasePreparation } from '../../src/node/database-preparation.ts';
+import { RunExecutor } from '../../src/node/run-executor.ts';
 import { Shipper } from '../../src/node/shipper.ts';
 import { TaskActors } from '../../src/node/task-actors.ts';
+import type { TaskEnd } from '../../src/node/task-end.ts';
 import { UploadBack } from '../../src/node/upload-back.ts';
 import { FaultPlan, withFaults } from '../../src/store/faults.ts';
 import { logName, rowName } from '../../src/store/layout.ts';
@@ -70,14 +73,33 @@ async function rig(
   const tasks = new Map<string, Task>();
   const ends = new Map<string, TaskEnd>();
   const started: string[] = [];
-  const shipper = new Shipper(store, 'r1', createLogger());
+  const shipper = new Shipper({ store, runId: 'r1', log: createLogger() });
   const databasePath = join(workDir, 'farm.sqlite');
   await writeFile(databasePath, '');
   await mkdir(join(workDir, 'run'));
+  const place: DatabasePlace = {
+    datasetDir: workDir,
+    databasePath,
+    cacheRoot: workDir,
+    referenceRoot: workDir,
+    reference: { kind: 'build', epoch: 0 },
+  };
+  const { signal } = new AbortController();
+  const databases = new DatabasePreparation({
+    runId: 'r1',
+    places: { taskById: tasks, prepare: async () => ({ kind: 'ready', place }) },
+    spool: undefined,
+    log: createLogger(),
+    signal,
+    onSeed: () => {},
+    onTrouble: () => {},
+  });
   const executor = new RunExecutor({
     runId: 'r1',
-    dataset: { dir: workDir, taskById: tasks, databasePath: () => databasePath } as unknown as Dataset,
+    taskById: tasks,
+    databases,
     actors,
+    slots: new ActorSlots(actors),
     taskActors: new TaskActors({
       runtime: host,
       settings: SETTINGS,
@@ -90,8 +112,9 @@ async function rig(
     uploadBack: await UploadBack.open({
       store: plain,
       runId: 'r1',
-      referenceRoot: workDir,
+      placeOf: (database) => databases.placeOf(database),
       shipper,
+      signal,
       settings: {
         framework: SETTINGS,
         databases: ['farm'],
@@ -106,10 +129,9 @@ async function rig(
         ends.set(instanceId, end);
       },
       actorsChanged: () => {},
+      failed: () => {},
     },
     log: createLogger(),
-    cacheRoot: workDir,
-    referenceRoot: workDir,
     workDir: join(workDir, 'run'),
   });
   cleanUps.push(async () => {
@@ -123,7 +145,12 @@ async function rig(
     started,
     add(...ids) {
       for (const id of ids) tasks.set(id, task(id));
-      executor.add(ids.map((instanceId) => ({ instanceId, database: 'farm', attempt: 1 })));
+      executor.add({
+        database: 'farm',
+        grantEpoch: 0,
+        reference: undefined,
+        tasks: ids.map((instanceId) => ({ instanceId, attempt: 1 })),
+      });
     },
     async row(id) {
       const stored = await plain.read(rowName('r1', id, 1));

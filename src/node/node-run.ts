@@ -1,0 +1,108 @@
+/**
+ * Opens a run on a node: reads its manifest, finds its places, and puts together what works on it.
+ */
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import type { ActorRuntime, ActorService } from '../driver/runtime.ts';
+import type { Logger } from '../kernel/log.ts';
+import { readManifest } from '../run/manifest.ts';
+import type { ObjectStore } from '../store/port.ts';
+import type { ActorSlots } from './actor-slots.ts';
+import type { NodePlaces } from './database-place.ts';
+import { DatabasePreparation } from './database-preparation.ts';
+import { RunExecutor, type RunReports } from './run-executor.ts';
+import { runSettings } from './run-settings.ts';
+import { Shipper } from './shipper.ts';
+import type { Spool } from './spool.ts';
+import { TaskActors } from './task-actors.ts';
+import { UploadBack, type ReadyReference } from './upload-back.ts';
+
+/** What a node lends to each of its runs. */
+export interface RunHosting {
+  readonly store: ObjectStore;
+  readonly log: Logger;
+  readonly places: NodePlaces;
+  readonly spool: Spool | undefined;
+  readonly runtime: ActorRuntime;
+  readonly slots: ActorSlots;
+  readonly actors: number;
+  /** What task actors may ask for. */
+  readonly services: Readonly<Record<string, ActorService>>;
+  /** The run's own folder goes below it. */
+  readonly workDir: string;
+  /** Fires when the node stops. */
+  readonly signal: AbortSignal;
+  readonly onStoreTrouble: (trouble: string | undefined) => void;
+}
+
+export interface NodeRunReports extends RunReports {
+  readonly referenceReady: (reference: ReadyReference) => void;
+}
+
+export interface NodeRun {
+  readonly executor: RunExecutor;
+  /** Ships what is left and removes the run's folder. Helper uploads that failed, by kind. */
+  close(): Promise<Readonly<Record<string, number>>>;
+}
+
+/** @throws SkeinError NOT_FOUND | CORRUPT | INVALID_INPUT …: this run cannot work here */
+export async function openRun(hosting: RunHosting, runId: string, reports: NodeRunReports): Promise<NodeRun> {
+  const { store, log, places, spool, signal, slots, onStoreTrouble } = hosting;
+  const manifest = await readManifest(store, runId);
+  const settings = runSettings(manifest);
+  const workDir = join(hosting.workDir, runId);
+  const runPlaces = await places.open({ store, runId, manifest, settings, log, signal });
+  const shipper = new Shipper({ store, runId, log, ...(spool && { keepTrying: signal, onStoreTrouble }) });
+  const databases: DatabasePreparation = new DatabasePreparation({
+    runId,
+    places: runPlaces,
+    spool,
+    log,
+    signal,
+    onSeed: (database, epoch, digest) => uploadBack.seedReady(database, epoch, digest),
+    onTrouble: onStoreTrouble,
+  });
+  const uploadBack = await UploadBack.open({
+    store,
+    runId,
+    settings,
+    shipper,
+    signal,
+    placeOf: (database) => databases.placeOf(database),
+    onReady: (reference) => {
+      reports.referenceReady(reference);
+      databases.grantDone(reference.database, reference.epoch);
+    },
+  });
+  const taskActors = new TaskActors({
+    runtime: hosting.runtime,
+    settings: settings.framework,
+    services: hosting.services,
+    unresponsiveMs: settings.actorBlockTimeoutMs,
+    logDir: join(workDir, 'logs'),
+    onReference: (actor, database) => void uploadBack.reference(database, actor),
+  });
+  const executor = new RunExecutor({
+    runId,
+    taskById: runPlaces.taskById,
+    databases,
+    actors: Math.min(hosting.actors, settings.taskCount),
+    slots,
+    taskActors,
+    shipper,
+    uploadBack,
+    spool,
+    reports,
+    log,
+    workDir,
+  });
+  return {
+    executor,
+    async close() {
+      const failures = { ...(await executor.close()) };
+      await rm(workDir, { recursive: true, force: true });
+      return failures;
+    },
+  };
+}

@@ -1,0 +1,198 @@
+/**
+ * Ships what an earlier life on this data dir left in its spool, each piece as that life would have: rows, logs and bundles,
+ * references that were built under a grant (P-07), and a verdict for what had started and left nothing.
+ *
+ * Invariants: V1 nothing is settled before the store has it. V2 an orphan's verdict never stands over a row (DESIGN rule
+ * 2). V3 nothing is written for a run that is not in the store any more.
+ */
+import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+
+import pLimit from 'p-limit';
+
+import { syntheticRow } from '../frameworks/error-row.ts';
+import type { TaskRow } from '../frameworks/framework.ts';
+import { describeError, isSkeinError } from '../kernel/errors.ts';
+import { jsonBytes, parseJson } from '../kernel/json.ts';
+import type { Logger } from '../kernel/log.ts';
+import { backoffMs, sleep } from '../kernel/retry.ts';
+import { buildFacts, readIdentityRecord } from '../reference/build-facts.ts';
+import { uploadDebugBundle, uploadSetupSessions, uploadShard } from '../reference/shard.ts';
+import { callPatiently } from '../store/create-or-confirm.ts';
+import { manifestName, shardId } from '../store/layout.ts';
+import type { ObjectStore } from '../store/port.ts';
+import { blankTask } from './blank-task.ts';
+import { Shipper, type RowEnd } from './shipper.ts';
+import type { Spool, SpoolGrant, SpoolResult, SpoolStart } from './spool.ts';
+import type { TaskEnd } from './task-end.ts';
+import { taskEndOf } from './task-shipping.ts';
+import { readyReference, type ReadyReference } from './upload-back.ts';
+
+const AT_ONCE = 16;
+
+export interface RecoveryOptions {
+  readonly spool: Spool;
+  readonly store: ObjectStore;
+  readonly log: Logger;
+  /** Fires when the node stops: what is not shipped stays. */
+  readonly signal: AbortSignal;
+  readonly ended: (
+    runId: string,
+    task: { readonly instanceId: string; readonly attempt: number },
+    end: TaskEnd,
+  ) => void;
+  readonly referenceReady: (runId: string, reference: ReadyReference) => void;
+  readonly onStoreTrouble: (trouble: string | undefined) => void;
+}
+
+type Left<T> = T & { readonly id: number };
+
+export class SpoolRecovery {
+  readonly #options: RecoveryOptions;
+  readonly #shippers = new Map<string, Shipper>();
+  readonly #results: Set<Left<SpoolResult>>;
+  readonly #orphans: readonly Left<SpoolStart>[];
+
+  constructor(options: RecoveryOptions) {
+    this.#options = options;
+    this.#results = new Set(options.spool.left.results);
+    this.#orphans = options.spool.left.orphans;
+  }
+
+  /** Results whose rows are not known to be stored yet. */
+  get shipping(): readonly SpoolResult[] {
+    return [...this.#results];
+  }
+
+  /** What had started and left nothing. The head is told of it in this whole life: it may be another head that asks. */
+  get orphans(): readonly SpoolStart[] {
+    return this.#orphans;
+  }
+
+  /** Ships everything; ends when all is stored, or the node stops. Never throws. */
+  async run(): Promise<void> {
+    const { spool, log } = this.#options;
+    const { results, orphans, grants } = spool.left;
+    if (results.length + orphans.length + grants.length === 0) return;
+    log.info(
+      { rows: results.length, orphans: orphans.length, grants: grants.length },
+      'spool: an earlier life left work',
+    );
+    const limit = pLimit(AT_ONCE);
+    await Promise.all([
+      ...results.map((result) => limit(() => this.#patiently('a row', () => this.#result(result)))),
+      ...orphans.map((orphan) => limit(() => this.#patiently('a verdict', () => this.#orphan(orphan)))),
+      ...grants.map((grant) => limit(() => this.#patiently('a reference', () => this.#grant(grant)))),
+    ]);
+  }
+
+  async #result(result: Left<SpoolResult>): Promise<void> {
+    const { store, spool, signal, log, ended } = this.#options;
+    const { id, runId, instanceId, attempt, row: bytes } = result;
+    if (!(await this.#hasRun(runId))) return this.#forget(result, 'its run is not in the store any more');
+    const shipper = this.#shipper(runId);
+    const row = parseJson(`the spooled row of ${instanceId}`, bytes) as TaskRow;
+    const end: RowEnd = await shipper.row({ instanceId, attempt, bytes, isSynthetic: row.synthetic !== undefined });
+    if (end.kind === 'kept') return;
+    this.#results.delete(result);
+    spool.rowStored(id);
+    log.info({ run: runId, instance: instanceId, attempt, end: end.kind }, 'spool: row of an earlier life stored');
+    ended(runId, { instanceId, attempt }, taskEndOf(row, end));
+    await shipper.taskLog(instanceId, attempt, result.log);
+    const { scratchDir, sessionsRoot, startedMs } = result;
+    if (scratchDir !== '' && existsSync(scratchDir)) {
+      await shipper.helper('debug-bundle', async () => {
+        await uploadDebugBundle({ store, runId, signal }, { instanceId, attempt, scratchDir });
+      });
+    }
+    if (sessionsRoot !== '' && existsSync(sessionsRoot)) {
+      await shipper.helper('setup-sessions', async () => {
+        await uploadSetupSessions({ store, runId, signal }, { root: sessionsRoot, sinceMs: startedMs });
+      });
+    }
+    if (signal.aborted) return;
+    spool.settle(id);
+    if (scratchDir !== '') await rm(scratchDir, { recursive: true, force: true });
+  }
+
+  /** The task was running when its node died: the death is proven, since its data dir is ours now. */
+  async #orphan(orphan: Left<SpoolStart>): Promise<void> {
+    const { spool, log } = this.#options;
+    const { id, runId, instanceId, attempt, database, bootId, startedMs } = orphan;
+    if (!(await this.#hasRun(runId))) return this.#forget(orphan, 'its run is not in the store any more');
+    const cause = `the node died under it; started ${new Date(startedMs).toISOString()} by boot ${bootId}`;
+    const task = blankTask(instanceId, database);
+    const row = syntheticRow({ task, attempt, error: 'actor-lost', reason: 'actor-lost', cause });
+    const end = await this.#shipper(runId).row({ instanceId, attempt, bytes: jsonBytes(row), isSynthetic: true });
+    if (end.kind === 'kept') return;
+    log.warn({ run: runId, instance: instanceId, attempt, cause }, 'task lost with an earlier life of this node');
+    spool.settle(id);
+  }
+
+  /** What was granted and built, and not said to be ready: the grant is over, but what was paid for is shipped. */
+  async #grant(grant: Left<SpoolGrant>): Promise<void> {
+    const { store, spool, signal, log, referenceReady } = this.#options;
+    const { id, runId, database, epoch, referenceRoot } = grant;
+    const { runId: builtBy } = buildFacts(await readIdentityRecord(referenceRoot, database));
+    if (builtBy !== runId) return spool.settle(id);
+    if (!(await this.#hasRun(runId))) return this.#forget(grant, 'its run is not in the store any more');
+    const shard = shardId(hostname(), process.pid, 'recovered');
+    const outcome = await uploadShard({ store, runId, shard, database, referenceRoot, epoch, signal });
+    if (outcome.kind !== 'absent') {
+      log.info({ run: runId, database, epoch, shard }, 'spool: reference of an earlier life shipped');
+      referenceReady(runId, readyReference(database, epoch, shard, outcome.order, runId));
+    }
+    spool.settle(id);
+  }
+
+  #forget(entry: { readonly id: number; readonly runId: string }, reason: string): void {
+    const { spool, log } = this.#options;
+    log.warn({ run: entry.runId, reason }, 'spool: a record is dropped');
+    for (const result of this.#results) if (result.id === entry.id) this.#results.delete(result);
+    spool.settle(entry.id);
+  }
+
+  async #hasRun(runId: string): Promise<boolean> {
+    const { store, signal } = this.#options;
+    const name = manifestName(runId);
+    return (
+      (await callPatiently(`looking at ${name}`, { signal }, (inner) => store.stat(name, { signal: inner }))) !==
+      undefined
+    );
+  }
+
+  #shipper(runId: string): Shipper {
+    const { store, log, signal, onStoreTrouble } = this.#options;
+    let shipper = this.#shippers.get(runId);
+    if (!shipper) {
+      shipper = new Shipper({ store, runId, log, keepTrying: signal, onStoreTrouble });
+      this.#shippers.set(runId, shipper);
+    }
+    return shipper;
+  }
+
+  /** What the store refuses now is tried again; what no try can mend stays in the spool, with a line in the log. */
+  async #patiently(what: string, work: () => Promise<void>): Promise<void> {
+    const { signal, log, onStoreTrouble } = this.#options;
+    for (let attempt = 1; !signal.aborted; attempt += 1) {
+      try {
+        await work();
+        if (attempt > 1) onStoreTrouble(undefined);
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        log.error({ what, attempt, error: describeError(error) }, 'spool: not shipped yet');
+        if (isSkeinError(error, 'CORRUPT', 'INVALID_INPUT')) return;
+        onStoreTrouble(`store: ${describeError(error)}`);
+        await sleep(500 + backoffMs(attempt, 500, 10_000), signal).catch(() => {});
+      }
+    }
+  }
+}
+
+/** The folder of one life below a node's work folder. */
+export function lifeDir(workDir: string, bootId: string): string {
+  return join(workDir, `life-${bootId}`);
+}

@@ -1,0 +1,109 @@
+/**
+ * The objects of a run's ended tasks on their way to the store, in the background: row, report, log, bundle (W-10).
+ *
+ * Invariants: T1 a task is reported once its row is stored and not before; helpers follow and never change the verdict.
+ * T2 with a spool the result lies there before the first object goes, and until the last one is stored.
+ */
+import { existsSync, rmSync } from 'node:fs';
+
+import type { TaskRow } from '../frameworks/framework.ts';
+import { describeError } from '../kernel/errors.ts';
+import { failPoint } from '../kernel/failpoint.ts';
+import { jsonBytes } from '../kernel/json.ts';
+import type { Logger } from '../kernel/log.ts';
+import type { RowEnd, Shipper } from './shipper.ts';
+import type { Spool } from './spool.ts';
+import type { TaskEnd } from './task-end.ts';
+import type { QueuedTask } from './task-queue.ts';
+import type { ShippedTask, UploadBack } from './upload-back.ts';
+
+export interface TaskShippingOptions {
+  readonly runId: string;
+  readonly shipper: Shipper;
+  readonly uploadBack: UploadBack;
+  readonly spool: Spool | undefined;
+  readonly log: Logger;
+  readonly ended: (task: QueuedTask, end: TaskEnd) => void;
+}
+
+export class TaskShipping {
+  readonly #options: TaskShippingOptions;
+  readonly #underway = new Map<Promise<void>, QueuedTask>();
+
+  constructor(options: TaskShippingOptions) {
+    this.#options = options;
+  }
+
+  /** Tasks whose row is not known to be stored yet, or whose other objects are on their way. */
+  get tasks(): QueuedTask[] {
+    return [...this.#underway.values()];
+  }
+
+  /**
+   * Takes an ended task's objects on.
+   * @param rest what there is besides the row
+   * @param start what the spool knows its start by
+   */
+  ship(queued: QueuedTask, row: TaskRow, rest?: ShippedTask, start?: number): void {
+    const bytes = jsonBytes(row);
+    const { spool, runId, log } = this.#options;
+    const entry = spool?.result(start, {
+      runId,
+      ...queued,
+      row: bytes,
+      log: rest?.log ?? Buffer.alloc(0),
+      scratchDir: rest?.assignment.scratchDir ?? '',
+      sessionsRoot: rest?.assignment.setupSessionsRoot ?? '',
+      startedMs: rest?.startedMs ?? 0,
+    });
+    const work = this.#shipAll(queued, row, bytes, rest, entry).catch((error: unknown) =>
+      log.error({ run: runId, instance: queued.instanceId, error: describeError(error) }, 'shipping failed'),
+    );
+    this.#underway.set(work, queued);
+    void work.then(() => this.#underway.delete(work));
+  }
+
+  /** Waits until at most `most` tasks are being shipped. */
+  async settle(most: number): Promise<void> {
+    while (this.#underway.size > most) await Promise.race(this.#underway.keys());
+  }
+
+  async #shipAll(
+    queued: QueuedTask,
+    row: TaskRow,
+    bytes: Buffer,
+    rest: ShippedTask | undefined,
+    entry: number | undefined,
+  ): Promise<void> {
+    const { shipper, uploadBack, spool, ended } = this.#options;
+    const { instanceId, attempt } = queued;
+    if (spool) {
+      // A crash from here on finds the result in the spool.
+      await spool.written().catch(() => {});
+      failPoint('spool.after-result');
+    }
+    const end = await shipper.row({ instanceId, attempt, bytes, isSynthetic: row.synthetic !== undefined });
+    if (end.kind === 'kept') return;
+    if (entry !== undefined) spool?.rowStored(entry);
+    ended(queued, taskEndOf(row, end));
+    if (rest) {
+      await shipper.taskLog(instanceId, attempt, rest.log);
+      await uploadBack.task({ ...rest, instanceId, attempt });
+    }
+    spool?.settle(entry);
+    if (rest) removeScratch(rest.assignment.scratchDir);
+  }
+}
+
+/** Most tasks leave no folder, and one look is cheaper than a removal of nothing; the others are a few small files. */
+export function removeScratch(dir: string): void {
+  if (existsSync(dir)) rmSync(dir, { recursive: true, force: true });
+}
+
+/** What the head hears of a row that has come to its end. */
+export function taskEndOf(row: TaskRow, end: Exclude<RowEnd, { kind: 'kept' }>): TaskEnd {
+  if (end.kind === 'unstored') return { kind: 'unstored', error: describeError(end.error) };
+  if (row.synthetic?.reason === 'actor-lost') return { kind: 'lost', error: row.error ?? '' };
+  const beside = end.kind === 'stored' ? {} : { beside: end.kind };
+  return row.error ? { kind: 'error', error: row.error, ...beside } : { kind: 'ok', ...beside };
+}
