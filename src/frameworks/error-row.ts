@@ -5,31 +5,18 @@
  * collation never special-cases.
  */
 import type { Task } from '../dataset/task.ts';
+import { blankRowOf } from '../run/synthetic-row.ts';
 import type { TaskRow } from './framework.ts';
 
 /** A row of `task` on which nothing was submitted yet (W-09's defaults). `startedAt` is seconds since the epoch. */
 export function blankRow(task: Task, startedAt: number): TaskRow {
-  return {
-    task_id: task.instance_id,
-    instance_id: task.instance_id,
+  return blankRowOf({
+    instanceId: task.instance_id,
     database: task.selected_database,
-    phase1_passed: false,
-    phase2_passed: false,
-    total_reward: 0,
-    submitted_sql: null,
-    submitted_query: null,
-    ground_truth_sql: task.sol_sql[0] ?? null,
-    error: null,
-    submission_status: 'never_submitted',
-    phase1_observation: null,
-    phase2_observation: null,
-    predicted_result_json: null,
-    gold_result_json: null,
-    n_agent_turns: 0,
-    duration_s: 0,
-    started_at: startedAt,
-    user_query: task.amb_user_query,
-  };
+    userQuery: task.amb_user_query,
+    groundTruthSql: task.sol_sql[0] ?? null,
+    startedAt,
+  });
 }
 
 /** The row of an attempt whose framework threw (W-04): its text as `error`, nothing submitted. */

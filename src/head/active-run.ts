@@ -8,13 +8,17 @@
  *                         ▼
  *                      ending ──the end is durable──▶ ended
  *
- * Invariants: R1 `done` is said only when every id has a row, and after the nodes have shipped (W-08). R2 nothing is
- * dispatched outside `running`. R3 the end is settled once.
+ * Not here: which node gets what (`dispatcher.ts`), how a lost attempt gets its row (`losses.ts`).
+ *
+ * Invariants: R1 `done` is said only when every id has a row that will not be run again, and after the nodes have shipped
+ * (W-08). R2 nothing is dispatched outside `running`. R3 the end is settled once. R4 every start of an attempt that may
+ * have been started before is logged with its reason.
  */
-import type { TaskEnded } from '../gen/skein/v1/node.ts';
-import { Outcome } from '../gen/skein/v1/node.ts';
+import { Outcome, type TaskEnded } from '../gen/skein/v1/node.ts';
 import { describeError } from '../kernel/errors.ts';
-import type { RunLedger, LedgerTask } from './run-ledger.ts';
+import type { Logger } from '../kernel/log.ts';
+import type { Manifest } from '../run/manifest.ts';
+import type { RunLedger, LedgerTask, TaskKey } from './run-ledger.ts';
 
 export type RunEnd =
   /** Every id has a row. */
@@ -34,6 +38,7 @@ export type RunPhase =
 export interface RunNodes {
   drain(node: string, runId: string, graceMs: number): void;
   close(node: string, runId: string): void;
+  revoke(node: string, runId: string, tasks: readonly TaskKey[]): void;
 }
 
 /** Keeps the run's end where it lasts. */
@@ -41,29 +46,60 @@ export interface RunRecord {
   /** Makes the end durable; the run counts as ended only after it has settled. */
   end(end: RunEnd): Promise<void>;
   /** This head lets go of the run, which may go on elsewhere. */
-  stop(): void;
+  stop(): Promise<void>;
+}
+
+/** Puts the synthetic row of a lost attempt into the store and tells the run what came of it. */
+export type WriteLoss = (run: ActiveRun, task: LedgerTask, cause: string) => void;
+
+export interface ActiveRunOptions {
+  readonly manifest: Manifest;
+  readonly attempt: number;
+  readonly ledger: RunLedger;
+  readonly nodes: RunNodes;
+  readonly record: RunRecord;
+  readonly writeLoss: WriteLoss;
+  readonly log: Logger;
+  /** Tasks that may be out at once; 0 = no limit. */
+  readonly maxInFlight: number;
+}
+
+/** What the run met besides its rows. */
+export interface RunCounters {
+  /** Attempts that were lost and started again. */
+  retried: number;
+  lateRows: number;
+  duplicateRows: number;
 }
 
 export class ActiveRun {
   readonly runId: string;
+  readonly manifest: Manifest;
   readonly attempt: number;
   readonly ledger: RunLedger;
+  readonly maxInFlight: number;
   readonly ended: Promise<RunEnd>;
-  readonly #nodes: RunNodes;
-  readonly #record: RunRecord;
+  readonly counters: RunCounters = { retried: 0, lateRows: 0, duplicateRows: 0 };
+  readonly #options: ActiveRunOptions;
+  readonly #log: Logger;
   readonly #settle: (end: RunEnd) => void;
   readonly #listeners = new Set<() => void>();
   /** Nodes that have opened this run. */
   readonly #open = new Set<string>();
+  /** Nodes that cannot work on this run, and why. */
+  readonly #barred = new Map<string, string>();
   readonly #helperFailures = new Map<string, number>();
   #phase: RunPhase = { kind: 'running' };
 
-  constructor(runId: string, attempt: number, ledger: RunLedger, nodes: RunNodes, record: RunRecord) {
-    this.runId = runId;
+  constructor(options: ActiveRunOptions) {
+    const { manifest, attempt, ledger, maxInFlight, log } = options;
+    this.runId = manifest.run_id;
+    this.manifest = manifest;
     this.attempt = attempt;
     this.ledger = ledger;
-    this.#nodes = nodes;
-    this.#record = record;
+    this.maxInFlight = maxInFlight;
+    this.#options = options;
+    this.#log = log.child({ run: this.runId });
     const { promise, resolve } = Promise.withResolvers<RunEnd>();
     this.ended = promise;
     this.#settle = resolve;
@@ -88,7 +124,13 @@ export class ActiveRun {
   }
 
   nodeOpened(node: string): void {
-    this.#open.add(node);
+    if (this.#phase.kind === 'running' || this.#phase.kind === 'draining') {
+      this.#open.add(node);
+      this.#barred.delete(node);
+      if (this.#phase.kind === 'draining') this.#options.nodes.drain(node, this.runId, 0);
+    } else {
+      this.#options.nodes.close(node, this.runId);
+    }
     this.#changed();
   }
 
@@ -97,31 +139,78 @@ export class ActiveRun {
     return this.#phase.kind === 'running' ? this.ledger.take(database, count, node) : [];
   }
 
-  taskStarted(instanceId: string, nowMs: number): void {
-    this.ledger.started(instanceId, nowMs);
+  taskStarted(key: TaskKey, node: string, nowMs: number): void {
+    this.ledger.started(key, node, nowMs);
     this.#changed();
   }
 
-  /** What a node says of a task that it was handed. */
-  taskEnded({ instanceId, outcome }: TaskEnded): void {
+  /** What `node` says of a task that it was handed. */
+  taskEnded(node: string, { instanceId, attempt, outcome, error, isLate, isDuplicate }: TaskEnded): void {
+    const key = { instanceId, attempt };
+    if (isLate) this.counters.lateRows += 1;
+    if (isDuplicate) this.counters.duplicateRows += 1;
     switch (outcome) {
       case Outcome.OK:
-        this.ledger.hasRow(instanceId, false);
-        break;
       case Outcome.ERROR:
+        this.rowFound(key, outcome === Outcome.ERROR, node);
+        break;
       case Outcome.LOST:
-        this.ledger.hasRow(instanceId, true);
+        this.lossStored(key, `its actor ended at node ${node}`, node);
         break;
-      case Outcome.RETURNED:
-        this.ledger.returned(instanceId);
+      case Outcome.RETURNED: {
+        const back = this.ledger.returned(key, node);
+        const reason = error || (back?.wasStarted ? 'stopped by its node before it ended' : '');
+        if (back && reason && this.#phase.kind === 'running') {
+          this.#log.info({ instance: instanceId, attempt, node, reason }, 'task returned: started again');
+        }
         break;
+      }
       case Outcome.UNSTORED:
       case Outcome.UNSPECIFIED:
       case Outcome.UNRECOGNIZED:
-        this.ledger.unstored(instanceId);
+        this.ledger.unstored(key);
         break;
     }
     this.#changed();
+  }
+
+  /** A row of `key` stands in the store, written at `node` if that is known. */
+  rowFound(key: TaskKey, isError: boolean, node?: string): void {
+    const news = this.ledger.row(key, isError);
+    if (news.kind === 'settled' && news.revoke && (news.revoke.node !== node || news.revoke.attempt !== key.attempt)) {
+      const { node: other, ...task } = news.revoke;
+      this.#options.nodes.revoke(other, this.runId, [task]);
+    }
+    this.#changed();
+  }
+
+  /** The synthetic row of a lost attempt stands in the store. */
+  lossStored(key: TaskKey, reason: string, node?: string): void {
+    if (this.ledger.lost(key, node) === 'retried') {
+      this.counters.retried += 1;
+      this.#log.warn({ instance: key.instanceId, attempt: key.attempt + 1, reason }, 'attempt lost: started again');
+    }
+    this.#changed();
+  }
+
+  /** Is it lost, with proof or after its time: what was started gets its row, the rest waits again. What was out there. */
+  loseTasks(node: string, cause: string): TaskKey[] {
+    const gone = this.ledger.heldBy(node).tasks;
+    for (const task of gone) this.loseTask(task, node, cause);
+    this.#changed();
+    return gone.map(({ instanceId, attempt }) => ({ instanceId, attempt }));
+  }
+
+  /** One task that is out at `node`. `isStarted`: known from elsewhere than the node's own word. */
+  loseTask(task: LedgerTask, node: string, cause: string, isStarted = false): void {
+    const wasStarted = isStarted || (task.phase.kind === 'out' && task.phase.startedMs !== undefined);
+    if (!wasStarted) {
+      this.ledger.returned(task, node);
+      this.#log.info({ instance: task.instanceId, attempt: task.attempt, node, cause }, 'not started there: waits again');
+    } else if (this.ledger.losing(task)) {
+      this.#log.warn({ instance: task.instanceId, attempt: task.attempt, node, cause }, 'task lost');
+      this.#options.writeLoss(this, task, cause);
+    }
   }
 
   nodeClosed(node: string, failures: Readonly<Record<string, number>>): void {
@@ -133,25 +222,50 @@ export class ActiveRun {
     this.#changed();
   }
 
-  /** Forgets the run without an end: whoever adopts it next goes on from the store. */
-  abandon(): void {
-    this.#record.stop();
+  /** `node` is gone for good as far as this run is concerned. What was out there. */
+  nodeGone(node: string, cause: string): TaskKey[] {
+    const gone = this.loseTasks(node, cause);
+    this.#barred.delete(node);
+    this.nodeClosed(node, {});
+    return gone;
   }
 
-  nodeGone(node: string): void {
-    this.ledger.nodeLost(node);
+  /** `node` cannot work on this run. It fails when nobody of `connected` can. */
+  nodeFailed(node: string, error: string, connected: readonly string[]): void {
+    this.#log.error({ node, error }, 'the run cannot be opened at this node');
+    this.#barred.set(node, error);
+    this.loseTasks(node, `node ${node} cannot work on this run: ${error}`);
     this.nodeClosed(node, {});
+    if (connected.every((each) => this.#barred.has(each))) this.fail(error);
+  }
+
+  /** Forgets the run without an end: whoever adopts it next goes on from the store. */
+  abandon(): Promise<void> {
+    return this.#options.record.stop();
   }
 
   drain(graceMs: number): void {
     if (this.#phase.kind !== 'running') return;
     this.#phase = { kind: 'draining' };
-    for (const node of this.#open) this.#nodes.drain(node, this.runId, graceMs);
+    for (const node of this.#open) this.#options.nodes.drain(node, this.runId, graceMs);
     this.#changed();
   }
 
   fail(error: string): void {
     if (this.#phase.kind === 'running' || this.#phase.kind === 'draining') this.#close({ kind: 'failed', error });
+    this.#changed();
+  }
+
+  /** Another head has the run: nothing more is written of it, and its nodes stop. */
+  fenced(error: string): void {
+    if (this.#phase.kind === 'ended' || this.#phase.kind === 'ending') return;
+    for (const node of this.#open) {
+      this.#options.nodes.drain(node, this.runId, 0);
+      this.#options.nodes.close(node, this.runId);
+    }
+    this.#phase = { kind: 'ended', end: { kind: 'failed', error } };
+    void this.#options.record.stop();
+    this.#settle(this.#phase.end);
     this.#changed();
   }
 
@@ -176,7 +290,7 @@ export class ActiveRun {
 
   #close(end: RunEnd): void {
     this.#phase = { kind: 'closing', end, nodes: new Set(this.#open) };
-    for (const node of this.#open) this.#nodes.close(node, this.runId);
+    for (const node of this.#open) this.#options.nodes.close(node, this.runId);
     this.advance();
   }
 
@@ -187,7 +301,7 @@ export class ActiveRun {
       this.#settle(reached);
       this.#changed();
     };
-    void this.#record.end(end).then(
+    void this.#options.record.end(end).then(
       () => settle(end),
       (error: unknown) => settle({ kind: 'failed', error: describeError(error) }),
     );

@@ -10,6 +10,7 @@
 import { asError, isSkeinError, SkeinError } from '../kernel/errors.ts';
 import { parseJson } from '../kernel/json.ts';
 import { compareRowNames, parseRowName, rowsPrefix, type RowName } from '../store/layout.ts';
+import { isLostRow } from './synthetic-row.ts';
 
 /** A row object: what its name tells, and its path below the run's `rows/`: `<iid>/attempt-<n>.json`. */
 export type RowFile = RowName & { readonly path: string };
@@ -50,6 +51,8 @@ interface RowFacts {
   readonly attempt: number;
   readonly attempts: readonly number[];
   readonly duplicates: number;
+  /** Attempts lost with their actor or node, as far as the choice had to read: all of them when a lost one speaks. */
+  readonly lost: number;
   readonly problems: readonly RowProblem[];
 }
 
@@ -62,6 +65,8 @@ export type CanonicalRow =
       readonly row: StoredRow;
       readonly isSynthetic: boolean;
       readonly isError: boolean;
+      /** A synthetic row of an attempt that ended with its actor or node. */
+      readonly isLost: boolean;
     } & RowFacts);
 
 /**
@@ -75,10 +80,12 @@ export async function canonicalRow(
   if (files.length === 0) return { kind: 'missing' };
   const attempts = attemptsOf(files);
   const problems: RowProblem[] = [];
+  let lost = 0;
   const facts = (attempt: number): RowFacts => ({
     attempt,
     attempts,
     duplicates: files.filter(({ kind }) => kind === 'duplicate').length,
+    lost,
     problems,
   });
   const found = (row: StoredRow, attempt: number): CanonicalRow => ({
@@ -86,6 +93,7 @@ export async function canonicalRow(
     row,
     isSynthetic: isSyntheticRow(row),
     isError: isErrorRow(row),
+    isLost: isLostRow(row),
     ...facts(attempt),
   });
 
@@ -99,6 +107,7 @@ export async function canonicalRow(
     if (row && !isSyntheticRow(row)) return found(row, attempt);
     // Below a synthetic row only a real one counts; what cannot be read there changes nothing.
     if (!row && !synthetic) return { kind: 'unreadable', ...facts(attempt) };
+    if (row && isLostRow(row)) lost += 1;
     synthetic ??= row && { row, attempt };
   }
   if (!synthetic) return { kind: 'missing' };
