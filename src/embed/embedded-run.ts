@@ -2,7 +2,7 @@
  * The embedded default: the real head on loopback, with a token that lives in memory, and a real node, both inside this
  * process. Only who started them differs from a cluster.
  */
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 
 import { RunState, type WatchRunResponse } from '../gen/skein/v1/run.ts';
@@ -62,7 +62,9 @@ export async function runEmbedded(options: EmbeddedRunOptions): Promise<Embedded
   const log = createLogger(options.logPath);
   const security = { token: randomBytes(32).toString('hex') };
   try {
-    await using head = await Head.start({ store, security, log: log.child({ part: 'head' }) });
+    const [headId, bootId] = [`command-${randomUUID()}`, randomUUID()];
+    const headLog = log.child({ part: 'head' });
+    await using head = await Head.start({ store, security, log: headLog, kind: 'embedded', headId, bootId });
     const lost = Promise.withResolvers<never>();
     lost.promise.catch(() => {});
     await using _node = await Node.start({

@@ -134,6 +134,11 @@ export class ActiveRun {
     this.#changed();
   }
 
+  /** `node` dialled in anew: what it has open it says again. */
+  forgetOpen(node: string): void {
+    this.#open.delete(node);
+  }
+
   /** Tasks for `node`, none outside `running`. */
   take(database: string, count: number, node: string): LedgerTask[] {
     return this.#phase.kind === 'running' ? this.ledger.take(database, count, node) : [];
@@ -206,7 +211,10 @@ export class ActiveRun {
     const wasStarted = isStarted || (task.phase.kind === 'out' && task.phase.startedMs !== undefined);
     if (!wasStarted) {
       this.ledger.returned(task, node);
-      this.#log.info({ instance: task.instanceId, attempt: task.attempt, node, cause }, 'not started there: waits again');
+      this.#log.info(
+        { instance: task.instanceId, attempt: task.attempt, node, cause },
+        'not started there: waits again',
+      );
     } else if (this.ledger.losing(task)) {
       this.#log.warn({ instance: task.instanceId, attempt: task.attempt, node, cause }, 'task lost');
       this.#options.writeLoss(this, task, cause);

@@ -1,54 +1,80 @@
 /**
- * Takes on a run from what the store says of it: the manifest gives its ids, the rows say what is done. A fresh run, a
- * resumed one and one whose head died are the same to this (DESIGN "Head life").
+ * Takes on a run from what the store says of it: the manifest gives its ids, the rows say what is done, the last status
+ * what was started and where. A fresh run, a resumed one and one whose head died are the same to this (DESIGN "Head life").
+ *
+ * Invariants: A1 nothing is adopted without the run's lease. A2 what the last status has in flight at a node stays out
+ * there until that node speaks or is lost; only a head inside a command, whose node died with it, waits for nobody.
  */
 import pLimit from 'p-limit';
 
 import type { Logger } from '../kernel/log.ts';
-import { rowsPrefix } from '../store/layout.ts';
+import { canonicalRow, type RowFile } from '../run/canonical-row.ts';
+import { idStateOf, type IdState } from '../run/id-state.ts';
+import { databaseOf, type Manifest } from '../run/manifest.ts';
+import { storeRows } from '../run/row-source.ts';
+import type { RunStatus, StoredStatus } from '../run/status.ts';
 import type { ObjectStore } from '../store/port.ts';
-import { readPatiently } from '../store/create-or-confirm.ts';
-import { listAll } from '../store/prefix.ts';
-import { ActiveRun, type RunNodes } from './active-run.ts';
-import { canonicalRow, groupRowPaths, type CanonicalRow } from '../run/canonical-row.ts';
-import { Heartbeat, type ActorCounts } from './heartbeat.ts';
-import { databaseOf, readManifest, type Manifest } from '../run/manifest.ts';
 import { RunLedger, type LedgerTask, type TaskPhase } from './run-ledger.ts';
-import { readStatus } from '../run/status.ts';
 
 /** Rows read at a time. */
 const READS_AT_ONCE = 32;
 
 export interface AdoptOptions {
   readonly store: ObjectStore;
-  readonly runId: string;
   readonly log: Logger;
-  readonly nodes: RunNodes;
-  /** For the status. */
-  readonly actors: () => ActorCounts;
+  readonly manifest: Manifest;
+  readonly status: StoredStatus;
+  /** Whether nodes outlive heads here. */
+  readonly isCluster: boolean;
 }
 
-/** The run, ready to be dispatched. @throws SkeinError NOT_FOUND | CORRUPT (manifest) | STORE_UNAVAILABLE */
-export async function adoptRun({ store, runId, log, nodes, actors }: AdoptOptions): Promise<ActiveRun> {
-  const manifest = await readManifest(store, runId);
-  const [rows, status] = await Promise.all([readRows(store, manifest), readStatus(store, runId)]);
+export interface Adopted {
+  readonly attempt: number;
+  readonly ledger: RunLedger;
+  /** Nodes that hold, or held, something of it: dispatch gives them a moment to say what. */
+  readonly expected: RunStatus['nodes'];
+}
+
+const WAITING: TaskPhase = { kind: 'waiting' };
+
+/** The run's tasks as the store knows them. @throws SkeinError STORE_UNAVAILABLE */
+export async function adoptRun(options: AdoptOptions): Promise<Adopted> {
+  const { manifest, status: stored, log, isCluster } = options;
+  const { status } = stored;
+  const runId = manifest.run_id;
+  const states = await readStates(options);
   const attempt = status?.attempt ?? 1;
-  // A run with heartbeats and ids without a row was interrupted: those ids may have been started before.
+  // A run with heartbeats was worked on before: what has no row may have been started.
   const isResumed = status?.last_heartbeat_ts !== undefined && status.last_heartbeat_ts !== null;
-  const tasks = manifest.instance_ids
-    .map((instanceId): LedgerTask => {
-      const phase = phaseOf(rows.get(instanceId));
-      if (isResumed && phase.kind === 'waiting') {
-        log.info({ run: runId, instance: instanceId, attempt }, 'id without a row: started again as the same attempt');
-      }
-      return { instanceId, database: databaseOf(manifest, instanceId), attempt, phase };
-    })
-    .sort(byDatabaseAndId);
-  const ledger = new RunLedger(tasks);
-  const heartbeat = new Heartbeat(store, log, actors);
-  const run = new ActiveRun(runId, attempt, ledger, nodes, heartbeat);
-  await heartbeat.start(run);
-  return run;
+  const isOpen = status !== undefined && status.terminal_state === null && !status.stopped;
+  const inFlight = new Map((isOpen ? status.in_flight : []).map((each) => [each.instance_id, each]));
+  const nowMs = Date.now();
+
+  const taskOf = (instanceId: string): LedgerTask => {
+    const state = states.get(instanceId);
+    const database = databaseOf(manifest, instanceId);
+    if (state?.kind === 'done') {
+      return { instanceId, database, attempt: state.attempt, lost: 0, phase: { kind: 'row', isError: state.isError } };
+    }
+    const next = Math.max(attempt, state?.nextAttempt ?? 1);
+    const task: LedgerTask = { instanceId, database, attempt: next, lost: state?.lost ?? 0, phase: WAITING };
+    const flying = inFlight.get(instanceId);
+    const fields = { run: runId, instance: instanceId, attempt: next };
+    if (isCluster && flying?.node && flying.attempt === next) {
+      task.phase = { kind: 'out', node: flying.node, startedMs: nowMs - flying.elapsed_s * 1000 };
+    } else if (state && state.why !== 'no-row') {
+      log.info({ ...fields, reason: state.why }, 'attempt without a result: started again');
+    } else if (flying || (isResumed && !isCluster)) {
+      log.info(fields, 'id without a row: started again as the same attempt');
+    }
+    return task;
+  };
+  const tasks = [...new Set(manifest.instance_ids)].map(taskOf).sort(byDatabaseAndId);
+  return {
+    attempt,
+    ledger: new RunLedger(tasks, manifest.retry_lost),
+    expected: isCluster && isOpen ? status.nodes : [],
+  };
 }
 
 /** Plain string order, as the seed's job arguments (L-15). */
@@ -57,33 +83,15 @@ function byDatabaseAndId(a: LedgerTask, b: LedgerTask): number {
   return x < y ? -1 : x > y ? 1 : 0;
 }
 
-function phaseOf(row: CanonicalRow | undefined): TaskPhase {
-  switch (row?.kind) {
-    case 'row':
-      return { kind: 'row', isError: row.isError };
-    case 'unreadable':
-      // Something stands in its place: a second attempt is the user's to ask for.
-      return { kind: 'row', isError: true };
-    case 'missing':
-    case undefined:
-      return { kind: 'waiting' };
-  }
-}
-
-/** The canonical row of every id that has any. */
-async function readRows(store: ObjectStore, manifest: Manifest): Promise<Map<string, CanonicalRow>> {
-  const prefix = rowsPrefix(manifest.run_id);
-  const paths: string[] = [];
-  for await (const { name } of listAll(store, prefix)) paths.push(name.slice(prefix.length));
+/** What the rows of every id that has any come to; the rows themselves are not kept. */
+async function readStates({ store, manifest }: AdoptOptions): Promise<Map<string, IdState>> {
+  const source = storeRows(store, manifest.run_id);
+  const files = await source.list();
   const limit = pLimit(READS_AT_ONCE);
-  const found = await Promise.all(
-    [...groupRowPaths(paths)].map(([instanceId, files]) =>
-      limit(async () => {
-        const read = async (path: string): Promise<Uint8Array | undefined> =>
-          (await readPatiently(store, `${prefix}${path}`))?.bytes;
-        return [instanceId, await canonicalRow(files, ({ path }) => read(path))] as const;
-      }),
-    ),
-  );
-  return new Map(found);
+  const states = new Map<string, IdState>();
+  const read = async (instanceId: string, own: readonly RowFile[]): Promise<void> => {
+    states.set(instanceId, idStateOf(await canonicalRow(own, (file) => source.read(file)), manifest.retry_lost));
+  };
+  await Promise.all(Array.from(files, ([instanceId, own]) => limit(() => read(instanceId, own))));
+  return states;
 }

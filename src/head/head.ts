@@ -1,28 +1,49 @@
 /**
  * The head: owns runs, hands batches to nodes, answers clients. One gRPC port; never in the data path (DESIGN rule 1).
+ * This file puts the parts together: nodes (`node-desk.ts`), runs (`run-table.ts`, `adopt.ts`), work (`dispatcher.ts`),
+ * clients (`run-service.ts`).
  *
- * Invariants: H1 everything here can be rebuilt from the store: a run is adopted from its manifest and its rows. H2 a
- * node works on a run only after it has opened it. H3 status objects are written by this process alone.
+ * Invariants: H1 everything here can be rebuilt from the store: a run is adopted from its manifest, its rows and its last
+ * status. H2 a daemon acts only while it holds the bucket's lease, and on a run only with the run's; the clock is asked
+ * at every step, so that one that was frozen finds out first. H3 a head inside a command waits for nobody.
  */
-import { setTimeout as delay } from 'node:timers/promises';
-
-import { Server, type ServerWritableStream } from '@grpc/grpc-js';
+import { Server } from '@grpc/grpc-js';
 
 import { NodeServiceService } from '../gen/skein/v1/node.ts';
-import { RunServiceService, type WatchRunRequest, type WatchRunResponse } from '../gen/skein/v1/run.ts';
-import { describeError, SkeinError } from '../kernel/errors.ts';
+import {
+  RunServiceService,
+  type DescribeResponse,
+  type StatusResponse,
+  type WatchRunResponse,
+} from '../gen/skein/v1/run.ts';
+import { describeError, isSkeinError, SkeinError } from '../kernel/errors.ts';
+import { failPoint } from '../kernel/failpoint.ts';
 import type { Logger } from '../kernel/log.ts';
 import { VERSION } from '../kernel/version.ts';
+import { describeHolder, Lease, type LeaseDocument, type LeaseTimes } from '../run/lease.ts';
+import { databasesOf, readManifest } from '../run/manifest.ts';
+import { acquireRunLease } from '../run/run-lease.ts';
+import { readStoredStatus, type RunStatus } from '../run/status.ts';
+import { HEAD_LEASE_NAME } from '../store/layout.ts';
 import type { ObjectStore } from '../store/port.ts';
 import { CHANNEL_OPTIONS } from '../wire/channel.ts';
+import { duplex, tokenGuard } from '../wire/handlers.ts';
 import { serverCredentials, type Security } from '../wire/security.ts';
-import { duplex, serverStream, tokenGuard, unary } from '../wire/handlers.ts';
-import type { ActiveRun } from './active-run.ts';
+import { ActiveRun, type RunNodes } from './active-run.ts';
 import { adoptRun } from './adopt.ts';
-import { chooseBatch } from './dispatch.ts';
-import type { Event, NodeListener, NodeSession } from './node-session.ts';
+import { Dispatcher } from './dispatcher.ts';
+import { Grants } from './grants.ts';
+import { nodeStatuses, runSummaries } from './head-status.ts';
+import { Heartbeat, type BeatFacts } from './heartbeat.ts';
+import { Losses } from './losses.ts';
+import { NodeDesk } from './node-desk.ts';
+import type { Order } from './node-session.ts';
 import { NodeSessions } from './node-sessions.ts';
+import { openDaemonRuns } from './open-runs.ts';
 import { progressOf } from './progress.ts';
+import { Roster } from './roster.ts';
+import { runService, type RunServiceHost } from './run-service.ts';
+import { RunTable } from './run-table.ts';
 
 export interface HeadOptions {
   readonly store: ObjectStore;
@@ -33,41 +54,101 @@ export interface HeadOptions {
   readonly host?: string;
   /** Default 0: any free one. */
   readonly port?: number;
+  /** A daemon owns the bucket and outlives its nodes and they it; an embedded head lives and dies with one command. */
+  readonly kind: 'daemon' | 'embedded';
+  /** Made once per data dir: a restart on it takes its lease over at once. */
+  readonly headId: string;
+  /** New at every start. */
+  readonly bootId: string;
+  /** How long a node may be silent before what it runs counts as lost. Default 300,000. */
+  readonly lostAfterMs?: number;
+  /** How long dispatch of an adopted run waits for the word of the nodes that its status names. Default 10,000. */
+  readonly settleMs?: number;
+  /** Of the leases; for tests. */
+  readonly leaseTimes?: LeaseTimes;
+  /** A client asked the head to end. */
+  readonly onShutdown?: (graceMs: number) => void;
+  /** Another head took the bucket: this one hands out nothing any more. */
+  readonly onLeaseLost?: (by: LeaseDocument | undefined) => void;
 }
 
-/** A client hears of changes at most this often. */
-const WATCH_INTERVAL_MS = 100;
+const LOST_AFTER_MS = 300_000;
+const SETTLE_MS = 10_000;
 
-export class Head implements AsyncDisposable, NodeListener {
+/** Nodes whose word a run waits for. */
+interface Settling {
+  readonly nodes: RunStatus['nodes'];
+  readonly untilMs: number;
+}
+
+export class Head implements AsyncDisposable {
   readonly #options: HeadOptions;
   readonly #server = new Server(CHANNEL_OPTIONS);
-  readonly #sessions = new NodeSessions(this);
-  readonly #runs = new Map<string, Promise<ActiveRun>>();
-  readonly #active = new Map<string, ActiveRun>();
+  readonly #startedMs = Date.now();
   readonly #stopping = new AbortController();
+  readonly #runs = new RunTable();
+  readonly #roster = new Roster();
+  readonly #settling = new Map<string, Settling>();
+  readonly #grants: Grants;
+  readonly #dispatcher: Dispatcher;
+  readonly #losses: Losses;
+  readonly #desk: NodeDesk;
+  readonly #sessions: NodeSessions;
+  #lease: Lease | undefined;
   #address = '';
-  #isDispatchScheduled = false;
+  #storeTrouble = '';
+  #looking: Promise<void> | undefined;
 
   private constructor(options: HeadOptions) {
     this.#options = options;
+    const { store, log, kind, lostAfterMs = LOST_AFTER_MS } = options;
+    const { signal } = this.#stopping;
+    const mayAct = (): boolean => this.#holdsLease();
+    this.#grants = new Grants({ store, log, isDurable: kind === 'daemon' });
+    this.#losses = new Losses({ store, log, mayWrite: mayAct, signal });
+    this.#dispatcher = new Dispatcher({
+      roster: this.#roster,
+      runs: () => this.#runs.active(),
+      grants: this.#grants,
+      log,
+      mayAct,
+      isSettling: (run) => this.#isSettling(run),
+    });
+    this.#desk = new NodeDesk({
+      store,
+      log,
+      roster: this.#roster,
+      runs: this.#runs,
+      grants: this.#grants,
+      dispatcher: this.#dispatcher,
+      lostAfterMs,
+      isLooking: () => this.#looking !== undefined,
+      mayAct,
+      welcome: () => ({ headEpoch: this.#lease?.epoch ?? 0, storeUrl: store.url }),
+      drop: (session) => this.#sessions.drop(session),
+      signal,
+    });
+    this.#sessions = new NodeSessions(this.#desk);
   }
 
-  /** Binds and serves. @throws SkeinError UNAVAILABLE when the port cannot be bound */
+  /**
+   * Takes the bucket's lease (a daemon), binds and serves; a daemon then takes on the runs that daemons left open.
+   * @throws SkeinError PREFLIGHT when another head has the bucket, UNAVAILABLE when the port cannot be bound
+   */
   static async start(options: HeadOptions): Promise<Head> {
     const head = new Head(options);
-    const host = options.host ?? '127.0.0.1';
-    head.#serve();
-    const port = await new Promise<number>((resolve, reject) => {
-      head.#server.bindAsync(`${host}:${options.port ?? 0}`, serverCredentials(options.security), (error, bound) =>
-        error
-          ? reject(
-              new SkeinError('UNAVAILABLE', `head: cannot listen on ${host}:${options.port ?? 0}`, { cause: error }),
-            )
-          : resolve(bound),
-      );
-    });
-    head.#address = `${host}:${port}`;
-    return head;
+    try {
+      if (options.kind === 'daemon') await head.#takeLease();
+      await head.#bind();
+      if (options.kind === 'daemon') {
+        await head.#lease?.renew(head.#address);
+        head.#looking = head.#lookForRuns();
+      }
+      return head;
+    } catch (error) {
+      await head[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
   /** `host:port` that clients and nodes dial. */
@@ -75,194 +156,255 @@ export class Head implements AsyncDisposable, NodeListener {
     return this.#address;
   }
 
+  /** Of the bucket's lease; 0 for an embedded head. */
+  get epoch(): number {
+    return this.#lease?.epoch ?? 0;
+  }
+
+  /** Settles when every run that a daemon left open has been taken on, or could not be. */
+  async adopted(): Promise<void> {
+    await this.#looking;
+  }
+
+  /** Ends it: runs stay open in the store with a last beat, the lease is given up, nodes wait for a successor. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping.abort();
+    this.#dispatcher.stop();
     this.#server.forceShutdown();
-    await Promise.allSettled(this.#runs.values());
-    for (const run of this.#active.values()) run.abandon();
+    await this.#looking;
+    await this.#runs.settled();
+    await Promise.all(this.#runs.active().map((run) => run.abandon()));
+    await this.#lease?.release();
   }
 
-  #serve(): void {
-    const guard = tokenGuard(this.#options.security.token);
-    this.#server.addService(NodeServiceService, { link: duplex(guard, (stream) => this.#sessions.serve(stream)) });
-    this.#server.addService(RunServiceService, {
-      health: unary(
-        () => {},
-        () => ({ version: VERSION }),
-      ),
-      startRun: unary(guard, async ({ runId }: { runId: string }) => {
-        await this.#adopt(runId);
-        return {};
-      }),
-      drainRun: unary(guard, async ({ runId, graceMs }: { runId: string; graceMs: number }) => {
-        (await this.#known(runId)).drain(graceMs);
-        return {};
-      }),
-      watchRun: serverStream(guard, (request: WatchRunRequest, stream, signal) => this.#watch(request, stream, signal)),
+  async #takeLease(): Promise<void> {
+    const { store, headId, bootId, log, leaseTimes } = this.#options;
+    const outcome = await Lease.acquire({
+      ...leaseTimes,
+      store,
+      name: HEAD_LEASE_NAME,
+      owner: { headId, bootId, kind: 'daemon' },
+      onLost: (by) => this.#leaseLost(by),
+      onTrouble: (error) => log.warn({ error: describeError(error) }, 'lease not renewed yet'),
+      signal: this.#stopping.signal,
     });
+    if (outcome.kind === 'refused') {
+      throw new SkeinError(
+        'PREFLIGHT',
+        `${store.url} belongs to another head: ${describeHolder(outcome.by)}. Stop that one first, or give --store another place`,
+      );
+    }
+    failPoint('head.lease-taken');
+    this.#lease = outcome.lease;
+    log.info({ epoch: outcome.lease.epoch, headId, bootId }, 'lease taken');
   }
 
-  /** Takes on a run, once. */
-  #adopt(runId: string): Promise<ActiveRun> {
-    const known = this.#runs.get(runId);
-    if (known) return known;
-    const { store, log } = this.#options;
-    const adopting = adoptRun({
+  #leaseLost(by: LeaseDocument | undefined): void {
+    const { log, onLeaseLost } = this.#options;
+    log.error({ epoch: this.epoch, by: by && describeHolder(by) }, 'lease lost: this head hands out nothing any more');
+    onLeaseLost?.(by);
+  }
+
+  /** Whether this head may act at this instant. */
+  #holdsLease(): boolean {
+    return this.#options.kind === 'embedded' || (this.#lease?.holds() ?? false);
+  }
+
+  async #bind(): Promise<void> {
+    const { host = '127.0.0.1', port = 0, security } = this.#options;
+    const guard = tokenGuard(security.token);
+    this.#server.addService(NodeServiceService, { link: duplex(guard, (stream) => this.#sessions.serve(stream)) });
+    this.#server.addService(RunServiceService, runService(guard, this.#clientsHost()));
+    const bound = await new Promise<number>((resolve, reject) => {
+      this.#server.bindAsync(`${host}:${port}`, serverCredentials(security), (error, actual) =>
+        error
+          ? reject(new SkeinError('UNAVAILABLE', `head: cannot listen on ${host}:${port}`, { cause: error }))
+          : resolve(actual),
+      );
+    });
+    this.#address = `${host}:${bound}`;
+  }
+
+  #clientsHost(): RunServiceHost {
+    return {
+      runs: this.#runs,
+      stopping: this.#stopping.signal,
+      describe: () => this.#describe(),
+      status: () => this.#status(),
+      start: async (runId, maxInFlight) => void (await this.#start(runId, maxInFlight)),
+      find: async (runId) => {
+        if (!this.#runs.isKnown(runId)) await this.#looking;
+        return this.#runs.known(runId);
+      },
+      progress: (run) => this.#progress(run),
+      shutdown: (graceMs) => {
+        this.#options.log.info({ graceMs }, 'asked to end');
+        this.#options.onShutdown?.(graceMs);
+      },
+    };
+  }
+
+  #describe(): DescribeResponse {
+    const { store, headId, bootId } = this.#options;
+    return { version: VERSION, storeUrl: store.url, headId, bootId, epoch: this.epoch };
+  }
+
+  #status(): StatusResponse {
+    return {
+      ...this.#describe(),
+      address: this.#address,
+      startedMs: this.#startedMs,
+      rssBytes: process.memoryUsage.rss(),
+      storeTrouble: this.#storeTrouble,
+      hasLease: this.#holdsLease(),
+      nodes: nodeStatuses(this.#roster, this.#runs),
+      runs: runSummaries(this.#runs),
+    };
+  }
+
+  #progress(run: ActiveRun): WatchRunResponse {
+    return progressOf(run, { connected: this.#roster.connected().length, ...this.#roster.actors() });
+  }
+
+  /** Takes on a run, once. @throws SkeinError NOT_FOUND | CORRUPT | PREFLIGHT (somebody else works on it) | UNAVAILABLE */
+  #start(runId: string, maxInFlight = 0): Promise<ActiveRun> {
+    if (!this.#holdsLease() && !this.#runs.isKnown(runId)) {
+      const text = `run ${runId}: this head does not hold the lease of ${this.#options.store.url}, so it starts nothing`;
+      return Promise.reject(new SkeinError('UNAVAILABLE', text));
+    }
+    return this.#runs.adopt(
+      runId,
+      () => this.#adopt(runId, maxInFlight),
+      (run, early) => {
+        const boots = (this.#settling.get(runId)?.nodes ?? []).map(({ node, boot_id: boot }) => [node, boot] as const);
+        void run.ended.then(() => this.#ended(run));
+        this.#desk.enter(run, early, new Map(boots));
+      },
+    );
+  }
+
+  async #adopt(runId: string, maxInFlight: number): Promise<ActiveRun> {
+    const { store, log, kind, settleMs = SETTLE_MS } = this.#options;
+    const isCluster = kind === 'daemon';
+    const [manifest, lease] = await Promise.all([readManifest(store, runId), this.#leaseRun(runId)]);
+    try {
+      failPoint('head.run-leased');
+      const status = await readStoredStatus(store, runId);
+      const [adopted] = await Promise.all([
+        adoptRun({ store, log, manifest, status, isCluster }),
+        this.#grants.load(manifest, databasesOf(manifest)),
+      ]);
+      const heartbeat = new Heartbeat({
+        store,
+        log,
+        generation: status.generation,
+        facts: (run) => this.#beatFacts(run),
+        mayWrite: () => this.#holdsLease() && !lease.isLost,
+        onBeat: (trouble) => (this.#storeTrouble = trouble ?? ''),
+        release: () => lease.release(),
+        // A daemon's lease of a run outlives it, so that its next life finds the run.
+        abandon: () => (isCluster ? Promise.resolve(lease.abandon()) : lease.release()),
+      });
+      const run = new ActiveRun({
+        manifest,
+        attempt: adopted.attempt,
+        ledger: adopted.ledger,
+        nodes: this.#runNodes(),
+        record: heartbeat,
+        writeLoss: this.#losses.write,
+        log,
+        maxInFlight: maxInFlight || manifest.max_in_flight,
+      });
+      lease.onLost = (by) => run.fenced(`run ${runId}: ${by ? describeHolder(by) : 'another head'} works on it now`);
+      this.#expect(runId, adopted.expected, adopted.ledger.holders(), settleMs);
+      await heartbeat.start(run);
+      return run;
+    } catch (error) {
+      await lease.release();
+      throw error;
+    }
+  }
+
+  /** @throws SkeinError PREFLIGHT naming who works on the run */
+  async #leaseRun(runId: string): Promise<Lease> {
+    const { store, headId, bootId, kind, leaseTimes, log } = this.#options;
+    const outcome = await acquireRunLease({
+      ...leaseTimes,
       store,
       runId,
-      log,
-      actors: () => {
-        const sessions = this.#sessions.list();
-        return {
-          live: sessions.reduce((sum, { actorsLive }) => sum + actorsLive, 0),
-          pending: sessions.reduce((sum, { actorsPending }) => sum + actorsPending, 0),
-        };
-      },
-      nodes: {
-        drain: (node, id, graceMs) => this.#sessions.get(node)?.send({ $case: 'drain', value: { runId: id, graceMs } }),
-        close: (node, id) => this.#sessions.get(node)?.send({ $case: 'closeRun', value: { runId: id } }),
-      },
+      owner: { headId, bootId, kind },
+      address: this.#address,
+      onTrouble: (error) => log.warn({ run: runId, error: describeError(error) }, 'lease of a run not renewed yet'),
+      signal: this.#stopping.signal,
     });
-    this.#runs.set(runId, adopting);
-    adopting.then(
-      (run) => {
-        this.#active.set(runId, run);
-        for (const session of this.#sessions.list()) session.send({ $case: 'openRun', value: { runId } });
-        run.advance();
-      },
-      () => this.#runs.delete(runId),
+    if (outcome.kind === 'held') return outcome.lease;
+    throw new SkeinError(
+      'PREFLIGHT',
+      `run ${runId}: ${describeHolder(outcome.by)} works on it; follow it with: skein wait ${runId}`,
+      { fields: { run: runId } },
     );
-    return adopting;
   }
 
-  async #known(runId: string): Promise<ActiveRun> {
-    const run = await this.#runs.get(runId);
-    if (run) return run;
-    throw new SkeinError('NOT_FOUND', `run ${runId}: this head does not know it`, { fields: { run: runId } });
+  /** Nodes that must say what they hold, or be lost, before their tasks are anybody else's. */
+  #expect(runId: string, nodes: RunStatus['nodes'], holders: readonly string[], settleMs: number): void {
+    for (const { node, data_dir_id: dataDirId, boot_id: boot } of nodes) this.#roster.expect(node, dataDirId, boot);
+    for (const node of [...holders, ...this.#grants.holders()]) this.#roster.expect(node, '', '');
+    if (nodes.length > 0) this.#settling.set(runId, { nodes, untilMs: performance.now() + settleMs });
   }
 
-  async #watch(
-    { runId }: WatchRunRequest,
-    stream: ServerWritableStream<WatchRunRequest, WatchRunResponse>,
-    gone: AbortSignal,
-  ): Promise<void> {
-    const run = await this.#known(runId);
-    const signal = AbortSignal.any([gone, this.#stopping.signal]);
-    let news = Promise.withResolvers<void>();
-    const wake = (): void => news.resolve();
-    const stop = run.onChange(wake);
-    signal.addEventListener('abort', wake);
-    try {
-      while (!signal.aborted) {
-        stream.write(progressOf(run, this.#sessions.list()));
-        if (run.phase.kind === 'ended') return;
-        await news.promise;
-        if (!this.#hasEnded(run)) await delay(WATCH_INTERVAL_MS);
-        news = Promise.withResolvers<void>();
-      }
-    } finally {
-      stop();
-      signal.removeEventListener('abort', wake);
-    }
-  }
-
-  #hasEnded(run: ActiveRun): boolean {
-    return run.phase.kind === 'ended';
-  }
-
-  joined(session: NodeSession): void {
-    this.#options.log.info({ node: session.node, version: session.hello.version }, 'node joined');
-    if (session.replaces) this.#gone(session.replaces);
-    for (const [runId, run] of this.#active) {
-      if (run.phase.kind === 'running') session.send({ $case: 'openRun', value: { runId } });
-    }
-  }
-
-  cut(session: NodeSession): void {
-    this.#options.log.info({ node: session.node }, 'node gone');
-    this.#sessions.drop(session);
-    this.#gone(session);
-  }
-
-  resumed(session: NodeSession): void {
-    this.#options.log.info({ node: session.node }, 'node is back');
-  }
-
-  refused(node: string, error: Error): void {
-    this.#options.log.warn({ node, error: describeError(error) }, 'node refused');
-  }
-
-  welcome(): { headEpoch: number; storeUrl: string } {
-    return { headEpoch: 0, storeUrl: this.#options.store.url };
-  }
-
-  #gone(session: NodeSession): void {
-    for (const run of this.#active.values()) run.nodeGone(session.node);
-  }
-
-  event(session: NodeSession, event: Event): void {
-    const { node } = session;
-    switch (event.$case) {
-      case 'hello':
-        return;
-      case 'actorsChanged':
-        session.actorsLive = event.value.live;
-        session.actorsPending = event.value.pending;
-        return;
-      case 'runOpened':
-        this.#active.get(event.value.runId)?.nodeOpened(node);
-        break;
-      case 'taskStarted':
-        this.#active.get(event.value.runId)?.taskStarted(event.value.instanceId, Date.now());
-        return;
-      case 'taskEnded':
-        this.#active.get(event.value.runId)?.taskEnded(event.value);
-        break;
-      case 'runClosed':
-        this.#active.get(event.value.runId)?.nodeClosed(node, event.value.helperFailures);
-        break;
-      case 'runFailed':
-        this.#active.get(event.value.runId)?.fail(event.value.error);
-        break;
-    }
-    this.#scheduleDispatch();
-  }
-
-  /** Once a tick, however many events came in it. */
-  #scheduleDispatch(): void {
-    if (this.#isDispatchScheduled) return;
-    this.#isDispatchScheduled = true;
-    setImmediate(() => {
-      this.#isDispatchScheduled = false;
-      for (const session of this.#sessions.list()) while (this.#dispatchTo(session));
-    });
-  }
-
-  /** Hands one batch to `session`, of the run that has the least out there. Whether there was one. */
-  #dispatchTo(session: NodeSession): boolean {
-    const { node, hello } = session;
-    const runs = [...this.#active.values()]
-      .filter((run) => run.phase.kind === 'running' && run.isOpenAt(node))
-      .map((run) => ({ run, ...run.ledger.outAt(node) }))
-      .sort((a, b) => a.count - b.count);
-    const held = runs.reduce((sum, { count }) => sum + count, 0);
-    for (const { run, databases } of runs) {
-      const waiting = run.ledger.waiting();
-      const choice = chooseBatch({ actors: hello.actors, held, heldDatabases: databases, waiting });
-      if (!choice) continue;
-      const tasks = run.take(choice.database, choice.count, node);
-      session.send({
-        $case: 'batch',
-        value: {
-          runId: run.runId,
-          database: choice.database,
-          tasks: tasks.map(({ instanceId, attempt }) => ({ instanceId, attempt })),
-          grantEpoch: 0,
-          reference: undefined,
-        },
-      });
-      return true;
-    }
+  #isSettling({ runId }: ActiveRun): boolean {
+    const settling = this.#settling.get(runId);
+    if (!settling) return false;
+    const isHeard = ({ node }: { node: string }): boolean => this.#roster.get(node)?.isInventoried ?? true;
+    if (performance.now() < settling.untilMs && !settling.nodes.every(isHeard)) return true;
+    this.#settling.delete(runId);
     return false;
+  }
+
+  #runNodes(): RunNodes {
+    const send = (node: string, order: Order): void => this.#roster.get(node)?.session?.send(order);
+    return {
+      drain: (node, runId, graceMs) => send(node, { $case: 'drain', value: { runId, graceMs } }),
+      close: (node, runId) => send(node, { $case: 'closeRun', value: { runId } }),
+      revoke: (node, runId, tasks) => send(node, { $case: 'revoke', value: { runId, tasks: [...tasks] } }),
+    };
+  }
+
+  #beatFacts(run: ActiveRun): BeatFacts {
+    const nodes = this.#roster.list().flatMap(({ name, dataDirId, bootId, session }) => {
+      const tasksOut = run.ledger.heldBy(name).count;
+      if (tasksOut === 0 && session?.state !== 'connected') return [];
+      return [{ node: name, data_dir_id: dataDirId, boot_id: bootId, tasks_out: tasksOut }];
+    });
+    return { actors: this.#roster.actors(), nodes };
+  }
+
+  #ended(run: ActiveRun): void {
+    this.#runs.remember(run, this.#progress(run));
+    this.#settling.delete(run.runId);
+    this.#dispatcher.schedule();
+  }
+
+  /** Takes on every run that a daemon left open: one listing of the runs, at start only. */
+  async #lookForRuns(): Promise<void> {
+    const { store, log } = this.#options;
+    const { signal } = this.#stopping;
+    try {
+      for await (const runId of openDaemonRuns(store, signal)) {
+        if (signal.aborted) return;
+        log.info({ run: runId }, 'run was left open: taken on');
+        // One after the other would let a large run hold up the rest.
+        this.#start(runId).catch((error: unknown) =>
+          log.error({ run: runId, error: describeError(error) }, 'run could not be taken on'),
+        );
+      }
+      await this.#runs.settled();
+    } catch (error) {
+      if (!isSkeinError(error, 'CANCELLED'))
+        log.error({ error: describeError(error) }, 'open runs could not be listed');
+    } finally {
+      this.#looking = undefined;
+      if (!signal.aborted) this.#desk.closeUnclaimed();
+    }
   }
 }

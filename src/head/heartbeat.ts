@@ -1,95 +1,148 @@
 /**
  * Writes a run's status object: one beat at once, then at an interval, and a last one that says how it ended (W-11, L-17).
  *
- * Invariants: B1 one write at a time, so beats never overtake each other. B2 a failed beat is logged and tried again at
- * the next interval; it never ends the heartbeat (P-34). B3 the terminal state is written before the run counts as ended.
+ * Invariants: B1 one write at a time, so beats never overtake each other. B2 a beat that the store did not take is logged
+ * and tried again at the next interval; it never ends the heartbeat (P-34). B3 the terminal state is written before the
+ * run counts as ended. B4 a write replaces the generation that the last one left: a head that another one replaced finds
+ * out here at the latest, and writes nothing (reliability I4). B5 a head without its lease does not beat.
  */
-import { describeError } from '../kernel/errors.ts';
+import { describeError, SkeinError } from '../kernel/errors.ts';
 import { failPoint } from '../kernel/failpoint.ts';
 import type { Logger } from '../kernel/log.ts';
+import { makeStatus, setStatus, type RunStatus } from '../run/status.ts';
 import type { ObjectStore } from '../store/port.ts';
 import type { ActiveRun, RunEnd, RunRecord } from './active-run.ts';
-import { makeStatus, writeStatus } from '../run/status.ts';
 
 /** Buckets take about one write per object and second; a waiter calls a run stalled after 300 s (§1L). */
 const BEAT_INTERVAL_MS = 5_000;
 
-/** Actors of all nodes. */
-export interface ActorCounts {
-  readonly live: number;
-  readonly pending: number;
+/** What the head knows besides the run, at the moment of a beat. */
+export interface BeatFacts {
+  /** Live and starting actors of all nodes (P-05). */
+  readonly actors: { readonly live: number; readonly pending: number };
+  /** Nodes that work on the run or hold any of it. */
+  readonly nodes: RunStatus['nodes'];
+}
+
+export interface HeartbeatOptions {
+  readonly store: ObjectStore;
+  readonly log: Logger;
+  readonly facts: (run: ActiveRun) => BeatFacts;
+  /** Whether this head still acts. */
+  readonly mayWrite: () => boolean;
+  /** Of the status as it was when the run was adopted; undefined: there was none. */
+  readonly generation: string | undefined;
+  /** Told after every beat: undefined = written, else what the store said. */
+  readonly onBeat?: (trouble: string | undefined) => void;
+  /** Gives the run's lease up, once it has ended. */
+  readonly release: () => Promise<void>;
+  /** Lets go of the run's lease without an end. */
+  readonly abandon: () => Promise<void>;
 }
 
 export class Heartbeat implements RunRecord {
-  readonly #store: ObjectStore;
-  readonly #log: Logger;
-  readonly #actors: () => ActorCounts;
+  readonly #options: HeartbeatOptions;
+  #generation: string | undefined;
   #run: ActiveRun | undefined;
   #timer: NodeJS.Timeout | undefined;
   #writing: Promise<void> = Promise.resolve();
+  #isFenced = false;
 
-  /** @param actors live and starting ones of the nodes, at the moment of a beat (P-05) */
-  constructor(store: ObjectStore, log: Logger, actors: () => ActorCounts) {
-    this.#store = store;
-    this.#log = log;
-    this.#actors = actors;
+  constructor(options: HeartbeatOptions) {
+    this.#options = options;
+    this.#generation = options.generation;
   }
 
   /** Writes the first beat and goes on until the end. */
   async start(run: ActiveRun): Promise<void> {
     this.#run = run;
-    await this.#beat();
-    this.#timer = setInterval(() => void this.#beat(), BEAT_INTERVAL_MS);
+    await this.beat();
+    this.#timer = setInterval(() => void this.beat(), BEAT_INTERVAL_MS);
     this.#timer.unref();
   }
 
   /** Writes the last beat. A run that was stopped keeps an open status: it can be resumed. */
   async end(end: RunEnd): Promise<void> {
-    this.stop();
+    clearInterval(this.#timer);
     await this.#writing;
     failPoint('status.before-terminal');
     await this.#write(end);
+    failPoint('head.after-terminal');
+    await this.#options.release();
   }
 
-  stop(): void {
+  /** One more beat, which says what is out and where; then no more. */
+  async stop(): Promise<void> {
     clearInterval(this.#timer);
+    await this.beat();
+    await this.#options.abandon();
   }
 
-  #beat(): Promise<void> {
-    this.#writing = this.#writing
-      .then(() => this.#write(undefined))
-      .catch((error: unknown) => this.#log.warn({ error: describeError(error) }, 'heartbeat not written'));
+  /** One more beat, after those before it. Never throws. */
+  beat(): Promise<void> {
+    const { log, onBeat, mayWrite } = this.#options;
+    this.#writing = this.#writing.then(async () => {
+      if (this.#isFenced || !mayWrite()) return;
+      try {
+        await this.#write(undefined);
+        onBeat?.(undefined);
+      } catch (error) {
+        onBeat?.(describeError(error));
+        log.warn({ run: this.#run?.runId, error: describeError(error) }, 'heartbeat not written');
+      }
+    });
     return this.#writing;
   }
 
   async #write(end: RunEnd | undefined): Promise<void> {
     const run = this.#run;
-    if (!run) return;
-    const { total, rowsOk, rowsError, inFlight, databases } = run.ledger.tally();
-    const nowMs = Date.now();
-    const status = makeStatus({
-      last_heartbeat_ts: nowMs / 1000,
-      rows_done: rowsOk + rowsError,
-      rows_total: total,
-      terminal_state: end?.kind === 'done' ? 'done' : end?.kind === 'failed' ? 'error' : null,
-      attempt: run.attempt,
-      in_flight: inFlight.map(({ instanceId, startedMs }) => ({
-        instance_id: instanceId,
-        elapsed_s: Math.max(0, nowMs - startedMs) / 1000,
-      })),
-      actors: { ...this.#actors() },
-      rows_ok: rowsOk,
-      rows_error: rowsError,
-      databases: databases.map(({ database, total: all, done, errors, inFlight: running }) => ({
-        database,
-        total: all,
-        done,
-        errors,
-        in_flight: running,
-      })),
-      helper_failures: Object.fromEntries(run.helperFailures),
-      error: end?.kind === 'failed' ? end.error : null,
-    });
-    await writeStatus(this.#store, run.runId, status);
+    if (!run || this.#isFenced) return;
+    const status = statusOf(run, this.#options.facts(run), end, Date.now());
+    failPoint('head.before-beat');
+    const outcome = await setStatus(this.#options.store, run.runId, status, this.#generation);
+    if (outcome.kind === 'written') {
+      this.#generation = outcome.generation;
+      return;
+    }
+    this.#isFenced = true;
+    const text = `run ${run.runId}: another head writes its status; this one lets go of it`;
+    this.#options.log.error({ run: run.runId }, 'fenced: another head writes the status of this run');
+    run.fenced(text);
+    if (end) throw new SkeinError('STORE_CONFLICT', text);
   }
+}
+
+function statusOf(run: ActiveRun, { actors, nodes }: BeatFacts, end: RunEnd | undefined, nowMs: number): RunStatus {
+  const { total, rowsOk, rowsError, inFlight, databases } = run.ledger.tally();
+  const { retried, lateRows, duplicateRows } = run.counters;
+  return makeStatus({
+    last_heartbeat_ts: nowMs / 1000,
+    rows_done: rowsOk + rowsError,
+    rows_total: total,
+    terminal_state: end?.kind === 'done' ? 'done' : end?.kind === 'failed' ? 'error' : null,
+    stopped: end?.kind === 'stopped',
+    attempt: run.attempt,
+    in_flight: inFlight.map(({ instanceId, attempt, node, startedMs }) => ({
+      instance_id: instanceId,
+      elapsed_s: Math.max(0, nowMs - startedMs) / 1000,
+      attempt,
+      node,
+    })),
+    nodes,
+    actors: { ...actors },
+    rows_ok: rowsOk,
+    rows_error: rowsError,
+    retried,
+    late_rows: lateRows,
+    duplicate_rows: duplicateRows,
+    databases: databases.map(({ database, total: all, done, errors, inFlight: running }) => ({
+      database,
+      total: all,
+      done,
+      errors,
+      in_flight: running,
+    })),
+    helper_failures: Object.fromEntries(run.helperFailures),
+    error: end?.kind === 'failed' ? end.error : null,
+  });
 }

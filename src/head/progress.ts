@@ -1,7 +1,6 @@
 /** A run's state as clients see it: one message made from the ledger and the nodes. */
-import { RunState, type WatchRunResponse } from '../gen/skein/v1/run.ts';
+import { RunState, type RunSummary, type WatchRunResponse } from '../gen/skein/v1/run.ts';
 import type { ActiveRun } from './active-run.ts';
-import type { NodeSession } from './node-session.ts';
 
 function stateOf(run: ActiveRun): RunState {
   const { phase } = run;
@@ -17,28 +16,39 @@ function stateOf(run: ActiveRun): RunState {
   }
 }
 
-export function progressOf(run: ActiveRun, nodes: readonly NodeSession[], nowMs = Date.now()): WatchRunResponse {
+/** @param nodes how many are connected, with how many actors */
+export function progressOf(
+  run: ActiveRun,
+  nodes: { readonly connected: number; readonly live: number; readonly pending: number },
+  nowMs = Date.now(),
+): WatchRunResponse {
   const { total, rowsOk, rowsError, inFlight, databases } = run.ledger.tally();
-  const { phase } = run;
+  const { phase, counters } = run;
   return {
     state: stateOf(run),
     total,
     rowsOk,
     rowsError,
-    inFlight: inFlight.map(({ instanceId, database, startedMs }) => ({
+    inFlight: inFlight.map(({ instanceId, database, node, startedMs }) => ({
       instanceId,
       database,
       elapsedS: Math.max(0, nowMs - startedMs) / 1000,
-      node: '',
+      node,
     })),
     databases: databases.map((tally) => ({ ...tally })),
-    actorsLive: nodes.reduce((sum, { actorsLive }) => sum + actorsLive, 0),
-    actorsPending: nodes.reduce((sum, { actorsPending }) => sum + actorsPending, 0),
+    actorsLive: nodes.live,
+    actorsPending: nodes.pending,
     helperFailures: Object.fromEntries(run.helperFailures),
     error: phase.kind === 'ended' && phase.end.kind === 'failed' ? phase.end.error : '',
-    nodes: nodes.length,
-    retried: 0,
-    lateRows: 0,
-    duplicateRows: 0,
+    nodes: nodes.connected,
+    retried: counters.retried,
+    lateRows: counters.lateRows,
+    duplicateRows: counters.duplicateRows,
   };
+}
+
+/** One line of `Status`. */
+export function summaryOf(run: ActiveRun): RunSummary {
+  const { total, rowsOk, rowsError, waiting, out } = run.ledger.tally();
+  return { runId: run.runId, state: stateOf(run), total, rowsOk, rowsError, waiting, out };
 }

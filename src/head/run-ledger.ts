@@ -73,8 +73,7 @@ export interface RunTally {
 /** What became of an event: `stale` = it changed nothing. */
 export type RowNews =
   /** The id has its row. `revoke`: another start of it is now needless, at that node. */
-  | { readonly kind: 'settled'; readonly revoke?: TaskKey & { readonly node: string } }
-  | { readonly kind: 'stale' };
+  { readonly kind: 'settled'; readonly revoke?: TaskKey & { readonly node: string } } | { readonly kind: 'stale' };
 export type LossNews = 'retried' | 'settled' | 'stale';
 
 interface DatabaseQueue {

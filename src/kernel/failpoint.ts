@@ -3,7 +3,7 @@
  * command line (from `SKEIN_FAILPOINT`) and handed to actor threads with their spec; never armed in ordinary life.
  */
 
-/** Every fail point, in the order in which a run meets them. A crash test visits each of them once. */
+/** Every fail point of a command with its own head, in the order in which a run meets them. A crash test visits each once. */
 export const FAIL_POINTS = [
   'stage1.before-marker',
   'stage1.after-marker',
@@ -22,7 +22,10 @@ export const FAIL_POINTS = [
   'shard.before-sidecar',
   'shard.before-complete',
   'shard.after-complete',
+  'head.run-leased',
+  'head.before-beat',
   'status.before-terminal',
+  'head.after-terminal',
   'collate.before-publish',
   'merge.after-marker-off',
   'merge.mid-content',
@@ -39,7 +42,19 @@ export const NODE_FAIL_POINTS = [
   'reference.before-ready',
 ] as const;
 
-export type FailPoint = (typeof FAIL_POINTS)[number] | (typeof NODE_FAIL_POINTS)[number];
+/** Those that only a head daemon meets: its lease, its grants, the rows of what was lost with a node. */
+export const HEAD_FAIL_POINTS = [
+  'head.lease-taken',
+  'head.grant-written',
+  'head.reference-recorded',
+  'head.before-lost-row',
+  'head.after-lost-row',
+] as const;
+
+export type FailPoint =
+  | (typeof FAIL_POINTS)[number]
+  | (typeof NODE_FAIL_POINTS)[number]
+  | (typeof HEAD_FAIL_POINTS)[number];
 
 let armed: { name: string; visitsLeft: number } | undefined;
 

@@ -81,6 +81,8 @@ const RENEW_MS = 5_000;
 
 export class Lease {
   readonly epoch: number;
+  /** Somebody else holds it now. Called once, at the renewal that finds out. */
+  onLost: ((by: LeaseDocument | undefined) => void) | undefined;
   readonly #options: LeaseOptions;
   readonly #now: () => number;
   #generation: string;
@@ -95,6 +97,7 @@ export class Lease {
     this.#options = options;
     this.#now = options.now ?? monotonic;
     this.epoch = epoch;
+    this.onLost = options.onLost;
     this.#generation = generation;
     this.#renewedMs = writtenMs;
     this.#renewedAtWallMs = Date.now();
@@ -179,13 +182,16 @@ export class Lease {
   #schedule(): void {
     const { renewMs = RENEW_MS } = this.#options;
     if (renewMs === 0) return;
-    this.#timer = setTimeout(() => void this.renew().finally(() => this.#state === 'held' && this.#schedule()), renewMs);
+    this.#timer = setTimeout(
+      () => void this.renew().finally(() => this.#state === 'held' && this.#schedule()),
+      renewMs,
+    );
     this.#timer.unref();
   }
 
   async #write(isLast: boolean): Promise<void> {
     if (this.#state !== 'held') return;
-    const { store, name, owner, onLost, onTrouble, renewMs = RENEW_MS } = this.#options;
+    const { store, name, owner, onTrouble, renewMs = RENEW_MS } = this.#options;
     const [startedMs, startedAtWallMs] = [this.#now(), Date.now()];
     try {
       const bytes = bytesOf(owner, this.epoch, this.#address, isLast);
@@ -201,7 +207,7 @@ export class Lease {
       }
       this.#state = 'lost';
       clearTimeout(this.#timer);
-      onLost?.(outcome.standing && parseLease(outcome.standing));
+      this.onLost?.(outcome.standing && parseLease(outcome.standing));
     } catch (error) {
       onTrouble?.(error);
     }

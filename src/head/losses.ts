@@ -1,0 +1,88 @@
+/**
+ * Gives a lost attempt its row: `actor-lost`, with the cause beside it (DESIGN rule 2, W-05). First writer wins, so a row
+ * that the node had stored before it died speaks instead.
+ *
+ * Invariants: L1 every loss ends in one word to its run: the synthetic row is stored, or a row is there. L2 a store that
+ * does not answer is asked again until it does or the head stops; until then the task counts as out.
+ */
+import pLimit from 'p-limit';
+
+import { describeError, isSkeinError } from '../kernel/errors.ts';
+import { failPoint } from '../kernel/failpoint.ts';
+import { jsonBytes } from '../kernel/json.ts';
+import type { Logger } from '../kernel/log.ts';
+import { sleep } from '../kernel/retry.ts';
+import { isErrorRow, parseRow, type StoredRow } from '../run/canonical-row.ts';
+import { isLostRow, lostRow } from '../run/synthetic-row.ts';
+import { createOrConfirm } from '../store/create-or-confirm.ts';
+import { rowName } from '../store/layout.ts';
+import type { ObjectStore, StoredObject } from '../store/port.ts';
+import type { ActiveRun } from './active-run.ts';
+import type { LedgerTask, TaskKey } from './run-ledger.ts';
+
+const WRITES_AT_ONCE = 16;
+/** Between two rounds of tries at a store that does not answer. */
+const PAUSE_MS = 1_000;
+
+export interface LossesOptions {
+  readonly store: ObjectStore;
+  readonly log: Logger;
+  /** Whether this head may write at all; else it waits until it may. */
+  readonly mayWrite: () => boolean;
+  /** Ends the writing: the head stops. */
+  readonly signal: AbortSignal;
+}
+
+export class Losses {
+  readonly #options: LossesOptions;
+  readonly #limit = pLimit(WRITES_AT_ONCE);
+
+  constructor(options: LossesOptions) {
+    this.#options = options;
+  }
+
+  /** Stores the row of `task`'s present attempt and tells `run`. Never throws. */
+  readonly write = (run: ActiveRun, task: LedgerTask, cause: string): void => {
+    const { instanceId, database, attempt } = task;
+    const key = { instanceId, attempt };
+    const bytes = jsonBytes(lostRow({ instanceId, database, attempt, cause }));
+    void this.#limit(() => this.#store(run, key, bytes, cause));
+  };
+
+  async #store(run: ActiveRun, key: TaskKey, bytes: Buffer, cause: string): Promise<void> {
+    const { store, log, signal, mayWrite } = this.#options;
+    const name = rowName(run.runId, key.instanceId, key.attempt);
+    while (!signal.aborted) {
+      try {
+        if (mayWrite()) {
+          failPoint('head.before-lost-row');
+          const outcome = await createOrConfirm(store, name, bytes, { signal });
+          failPoint('head.after-lost-row');
+          if (outcome.kind !== 'conflict') return run.lossStored(key, cause);
+          return this.#standing(run, key, outcome.standing, cause);
+        }
+        await sleep(PAUSE_MS, signal);
+      } catch (error) {
+        if (isSkeinError(error, 'CANCELLED')) return;
+        log.warn({ run: run.runId, ...key, error: describeError(error) }, 'row of a lost attempt not stored yet');
+        await sleep(PAUSE_MS, signal).catch(() => {});
+      }
+    }
+  }
+
+  /** Somebody was faster: the node itself, before it died, or an earlier life of this head. */
+  #standing(run: ActiveRun, key: TaskKey, standing: StoredObject, cause: string): void {
+    const row = readable(key, standing);
+    if (!row) return run.lossStored(key, `${cause}; and its row cannot be read`);
+    if (isLostRow(row)) return run.lossStored(key, cause);
+    run.rowFound(key, isErrorRow(row));
+  }
+}
+
+function readable({ instanceId, attempt }: TaskKey, { name, bytes }: StoredObject): StoredRow | undefined {
+  try {
+    return parseRow({ runId: '', instanceId, attempt, kind: 'row', path: name }, bytes);
+  } catch {
+    return undefined;
+  }
+}

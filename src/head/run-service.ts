@@ -1,0 +1,93 @@
+/**
+ * What clients ask of the head (`proto/skein/v1/run.proto`), as handlers that know nothing of sockets: guards, deadlines
+ * and statuses are `wire/handlers.ts`'s.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+
+import type { ServerWritableStream } from '@grpc/grpc-js';
+
+import type {
+  DescribeResponse,
+  StartRunRequest,
+  StatusResponse,
+  WatchRunRequest,
+  WatchRunResponse,
+} from '../gen/skein/v1/run.ts';
+import { VERSION } from '../kernel/version.ts';
+import { serverStream, unary, type Guard } from '../wire/handlers.ts';
+import type { ActiveRun } from './active-run.ts';
+import type { RunTable } from './run-table.ts';
+
+/** The head, as far as clients are concerned. */
+export interface RunServiceHost {
+  readonly runs: RunTable;
+  /** Aborts when the head stops. */
+  readonly stopping: AbortSignal;
+  describe(): DescribeResponse;
+  status(): StatusResponse;
+  start(runId: string, maxInFlight: number): Promise<void>;
+  /** Resolves when the run is there, also while the head still looks through the store after its start. */
+  find(runId: string): Promise<ActiveRun>;
+  progress(run: ActiveRun): WatchRunResponse;
+  shutdown(graceMs: number): void;
+}
+
+/** A client hears of changes at most this often. */
+const WATCH_INTERVAL_MS = 100;
+
+export function runService(guard: Guard, host: RunServiceHost) {
+  return {
+    health: unary(
+      () => {},
+      () => ({ version: VERSION }),
+    ),
+    describe: unary(guard, () => host.describe()),
+    status: unary(guard, () => host.status()),
+    startRun: unary(guard, async ({ runId, maxInFlight }: StartRunRequest) => {
+      await host.start(runId, maxInFlight);
+      return {};
+    }),
+    drainRun: unary(guard, async ({ runId, graceMs }: { runId: string; graceMs: number }) => {
+      if (!host.runs.endOf(runId)) (await host.find(runId)).drain(graceMs);
+      return {};
+    }),
+    watchRun: serverStream(guard, (request: WatchRunRequest, stream, signal) => watch(host, request, stream, signal)),
+    shutdown: unary(guard, ({ graceMs }: { graceMs: number }) => {
+      // After the answer is out.
+      setImmediate(() => host.shutdown(graceMs));
+      return {};
+    }),
+  };
+}
+
+async function watch(
+  host: RunServiceHost,
+  { runId }: WatchRunRequest,
+  stream: ServerWritableStream<WatchRunRequest, WatchRunResponse>,
+  gone: AbortSignal,
+): Promise<void> {
+  const last = host.runs.endOf(runId);
+  if (last) return void stream.write(last);
+  const run = await host.find(runId);
+  const signal = AbortSignal.any([gone, host.stopping]);
+  let news = Promise.withResolvers<void>();
+  const wake = (): void => news.resolve();
+  const stop = run.onChange(wake);
+  signal.addEventListener('abort', wake);
+  try {
+    while (!signal.aborted) {
+      stream.write(host.progress(run));
+      if (hasEnded(run)) return;
+      await news.promise;
+      if (!hasEnded(run)) await delay(WATCH_INTERVAL_MS);
+      news = Promise.withResolvers<void>();
+    }
+  } finally {
+    stop();
+    signal.removeEventListener('abort', wake);
+  }
+}
+
+function hasEnded(run: ActiveRun): boolean {
+  return run.phase.kind === 'ended';
+}
