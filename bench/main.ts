@@ -10,6 +10,7 @@ const BENCHES: Readonly<Record<string, () => Promise<{ run(): Promise<BenchRow[]
   'actor-calls': () => import('./actor-calls.ts'),
   'sql-executor': () => import('./sql-executor.ts'),
   'run-throughput': () => import('./run-throughput.ts'),
+  'gcs-throughput': () => import('./gcs-throughput.ts'),
   'main-job': () => import('./main-job.ts'),
 };
 

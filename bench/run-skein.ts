@@ -8,10 +8,16 @@ export const BIN = fileURLToPath(new URL('../bin/skein.js', import.meta.url));
 /** @throws when the command ends with another code than those of `expected` */
 export async function runSkein(
   args: readonly string[],
-  expected: readonly number[] = [0],
+  {
+    expected = [0],
+    env = {},
+  }: { readonly expected?: readonly number[]; readonly env?: Readonly<Record<string, string>> } = {},
 ): Promise<{ seconds: number; peakRssMb: number; stdout: string }> {
   const begin = performance.now();
-  const child = spawn(process.execPath, [BIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [BIN, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
+  });
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));

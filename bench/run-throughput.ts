@@ -6,34 +6,12 @@ import { readFileSync } from 'node:fs';
 import { mkdtemp, mkdir, open, readdir, rm, writeFile, link, unlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 
+import { makeNoopDataset } from './noop-dataset.ts';
 import { runSkein } from './run-skein.ts';
 import { atLeastRatio, atMostRatio, median, type BenchRow } from './row.ts';
 
 const IN_FLIGHT = 16;
-
-async function makeDataset(dir: string, tasks: number): Promise<void> {
-  const databases = ['alpha', 'beta', 'gamma', 'delta'];
-  for (const database of databases) {
-    await mkdir(join(dir, database), { recursive: true });
-    const db = new DatabaseSync(join(dir, database, `${database}.sqlite`));
-    db.exec("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'x')");
-    db.close();
-    await writeFile(join(dir, database, `${database}_kb.jsonl`), '');
-    await writeFile(join(dir, database, `${database}_column_meaning_base.json`), '{}');
-  }
-  const lines = Array.from({ length: tasks }, (_, i) => {
-    const selected_database = databases[i % databases.length];
-    return JSON.stringify({
-      instance_id: `${selected_database}_${i}`,
-      selected_database,
-      amb_user_query: 'q',
-      sol_sql: [],
-    });
-  });
-  await writeFile(join(dir, 'mini_interact.jsonl'), `${lines.join('\n')}\n`);
-}
 
 /** Writes each (path, bytes) as a durable object: temp, fsync, link, fsync of the folder. */
 async function bareLoop(root: string, objects: readonly (readonly [string, Buffer])[]): Promise<number> {
@@ -70,7 +48,7 @@ export async function run(): Promise<BenchRow[]> {
       name: string,
     ): Promise<{ seconds: number; peakRssMb: number; root: string }> => {
       const root = join(dir, name);
-      await makeDataset(join(root, 'dataset'), tasks);
+      await makeNoopDataset(join(root, 'dataset'), tasks);
       const { seconds, peakRssMb } = await runSkein([
         ...['submit', '--dataset', join(root, 'dataset'), '--all', '--framework', 'noop', '--query-mode', 'raw'],
         ...['--store', `file://${join(root, 'store')}`, '--cache-root', join(root, 'cache')],

@@ -19,6 +19,8 @@ import { SkeinError } from '../kernel/errors.ts';
 export interface GcsClient {
   readonly storage: Storage;
   readonly bucket: Bucket;
+  /** Where small uploads go. */
+  readonly uploadUrl: string;
   /** Of the server that objects live on; requests for tokens go elsewhere and are left alone. */
   readonly hostname: string;
 }
@@ -34,7 +36,8 @@ export function makeGcsClient(bucket: string, endpoint: string | undefined): Gcs
     ...(endpoint !== undefined && { apiEndpoint: endpoint, projectId: 'skein' }),
   });
   const base = (storage as unknown as { readonly baseUrl: string }).baseUrl;
-  const meant = `${endpoint ?? 'https://storage.googleapis.com'}/storage/v1`;
+  const origin = endpoint ?? 'https://storage.googleapis.com';
+  const meant = `${origin}/storage/v1`;
   if (base !== meant) {
     throw new SkeinError(
       'INVALID_INPUT',
@@ -42,7 +45,12 @@ export function makeGcsClient(bucket: string, endpoint: string | undefined): Gcs
       { fields: { field: 'STORAGE_EMULATOR_HOST' } },
     );
   }
-  return { storage, bucket: storage.bucket(bucket), hostname: new URL(meant).hostname };
+  return {
+    storage,
+    bucket: storage.bucket(bucket),
+    uploadUrl: `${origin}/upload/storage/v1/b/${bucket}/o`,
+    hostname: new URL(origin).hostname,
+  };
 }
 
 interface OpenRequests {

@@ -10,10 +10,12 @@
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 
-import { CRC32C, type File } from '@google-cloud/storage';
+import { CRC32C } from '@google-cloud/storage';
 
 import { SkeinError } from '../kernel/errors.ts';
+import type { GcsClient } from './gcs-client.ts';
 import { HttpAnswer } from './gcs-errors.ts';
+import { objectPath } from './gcs-requests.ts';
 
 export interface DownloadOptions {
   readonly what: string;
@@ -38,11 +40,11 @@ interface Answer {
 /**
  * @throws HttpAnswer for any status but 200 and 206, SkeinError CORRUPT (D1), or what the connection met
  */
-export async function download(file: File, options: DownloadOptions): Promise<Downloaded> {
+export async function download(client: GcsClient, name: string, options: DownloadOptions): Promise<Downloaded> {
   const { what, range, onLength } = options;
   const last = range?.end === undefined ? '' : range.end - 1;
-  const stream = file.requestStream({
-    uri: '',
+  const stream = client.bucket.requestStream({
+    uri: objectPath(name),
     qs: { alt: 'media' },
     headers: {
       'Accept-Encoding': 'gzip',

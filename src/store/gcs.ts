@@ -10,9 +10,6 @@
  * server has for it. B4 a written object has the checksum of our bytes, else the server refuses it. B5 so many calls are
  * in flight and no more: sockets are not bounded by the library.
  */
-import { createHash } from 'node:crypto';
-
-import type { File, GetFilesOptions } from '@google-cloud/storage';
 import pLimit from 'p-limit';
 
 import { asError, isSkeinError, SkeinError } from '../kernel/errors.ts';
@@ -23,6 +20,7 @@ import { endable, makeGcsClient, type GcsClient } from './gcs-client.ts';
 import { download, updatedMsOf } from './gcs-download.ts';
 import { gcsError, verdictOf, type GcsPlace } from './gcs-errors.ts';
 import { ensureExpiryRule } from './gcs-lifecycle.ts';
+import { getResource, listPage, removeObject, upload, type ListQuery, type Resource } from './gcs-requests.ts';
 import { parseGsUrl, type GsPlace } from './gs-url.ts';
 import { objectNameProblem, validateObjectName, validatePrefix } from './object-name.ts';
 import type {
@@ -54,8 +52,6 @@ export interface GcsOptions {
 const IN_FLIGHT = 32;
 const MAX_PAGE = 1000;
 const MIB = 1024 * 1024;
-/** Above this an upload goes through a session, as Google advises. */
-const RESUMABLE_ABOVE_BYTES = 8 * MIB;
 
 /**
  * Opens the bucket of `url` and asks it one question, so that a bucket that is missing, forbidden or out of reach is known
@@ -79,15 +75,6 @@ function endpointOf(text: string): string {
     `SKEIN_GCS_ENDPOINT: ${JSON.stringify(text)} is no address of a server; write http://host:port`,
     { fields: { field: 'SKEIN_GCS_ENDPOINT' } },
   );
-}
-
-/** What the server says of an object, as far as we ask. int64 come as strings. */
-interface Resource {
-  readonly name?: string;
-  readonly generation?: string | number;
-  readonly size?: string | number;
-  readonly updated?: string;
-  readonly md5Hash?: string;
 }
 
 interface Call {
@@ -130,7 +117,7 @@ class GcsStore implements ObjectStore {
   }
 
   async read(name: string, options: ReadOptions = {}): Promise<StoredObject | undefined> {
-    const file = this.#file(name);
+    const full = this.#full(name);
     const { start = 0, end } = options.range ?? {};
     // HTTP has no empty range.
     if (end !== undefined && end <= start) return this.#emptyRange(name, options);
@@ -139,7 +126,7 @@ class GcsStore implements ObjectStore {
       return await this.#call(call, async (allowMs) => {
         const range = start === 0 && end === undefined ? undefined : { start, end };
         const onLength = (length: number): void => allowMs(this.#dataTimeoutMs(length));
-        const { resource, bytes } = await download(file, { what: call.what, range, onLength });
+        const { resource, bytes } = await download(this.#client, full, { what: call.what, range, onLength });
         return { ...this.#info(name, resource), bytes };
       });
     } catch (error) {
@@ -155,12 +142,11 @@ class GcsStore implements ObjectStore {
   }
 
   async stat(name: string, options: CallOptions = {}): Promise<ObjectInfo | undefined> {
-    const file = this.#file(name);
+    const full = this.#full(name);
     const call = { what: `looking at ${name}`, isWrite: false, timeoutMs: this.#metadataMs, signal: options.signal };
     return this.#call(call, async () => {
       try {
-        const [resource] = await file.getMetadata();
-        return this.#info(name, resource as Resource);
+        return this.#info(name, await getResource(this.#client, full));
       } catch (error) {
         if (verdictOf(error) === 'absent') return undefined;
         throw error;
@@ -171,27 +157,16 @@ class GcsStore implements ObjectStore {
   async list(prefix: string, options: ListOptions = {}): Promise<ListPage> {
     validatePrefix(prefix);
     const { delimiter, pageToken } = options;
-    const query: GetFilesOptions = {
-      autoPaginate: false,
+    const query: ListQuery = {
       prefix: this.#prefix + prefix,
       maxResults: Math.min(Math.max(1, options.pageSize ?? MAX_PAGE), MAX_PAGE),
-      fields: 'items(name,generation,size,updated),prefixes,nextPageToken',
       ...(delimiter !== undefined && { delimiter }),
       ...(pageToken !== undefined && { pageToken }),
     };
     const what = `listing ${prefix || 'all'}`;
     const call = { what, isWrite: false, timeoutMs: this.#metadataMs, signal: options.signal };
     return this.#call(call, async () => {
-      const [, , answer] = await this.#client.bucket.getFiles(query);
-      const {
-        items = [],
-        prefixes = [],
-        nextPageToken,
-      } = (answer ?? {}) as {
-        items?: readonly Resource[];
-        prefixes?: readonly string[];
-        nextPageToken?: string;
-      };
+      const { items = [], prefixes = [], nextPageToken } = await listPage(this.#client, query);
       const below = (name: string): string => name.slice(this.#prefix.length);
       return {
         objects: items.map((item) => this.#info(below(item.name ?? ''), item)),
@@ -202,11 +177,11 @@ class GcsStore implements ObjectStore {
   }
 
   async remove(name: string, generation: string, options: CallOptions = {}): Promise<RemoveOutcome> {
-    const file = this.#file(name);
+    const full = this.#full(name);
     const call = { what: `removing ${name}`, isWrite: true, timeoutMs: this.#metadataMs, signal: options.signal };
     const outcome = await this.#call(call, async (): Promise<RemoveOutcome | undefined> => {
       try {
-        await file.delete({ ifGenerationMatch: generation });
+        await removeObject(this.#client, full, generation);
         return { kind: 'removed' };
       } catch (error) {
         const verdict = verdictOf(error);
@@ -265,31 +240,18 @@ class GcsStore implements ObjectStore {
   }
 
   async #write(name: string, bytes: Uint8Array, expected: string, options: CallOptions): Promise<WriteOutcome> {
-    const file = this.#file(name);
-    const md5Hash = createHash('md5').update(bytes).digest('base64');
+    const full = this.#full(name);
     const timeoutMs = this.#dataTimeoutMs(bytes.byteLength);
     const call = { what: `writing ${name}`, isWrite: true, timeoutMs, signal: options.signal };
-    // The library keeps and sends what it is given; the caller may change its buffer after a deadline.
-    const body = Buffer.from(bytes);
     const outcome = await this.#call(call, async (): Promise<WriteOutcome | undefined> => {
       try {
-        await file.save(body, {
-          resumable: body.byteLength > RESUMABLE_ABOVE_BYTES,
-          validation: false,
-          gzip: false,
-          preconditionOpts: { ifGenerationMatch: expected },
-          metadata: { md5Hash },
-        });
+        const { generation } = await upload(this.#client, full, bytes, expected);
+        if (generation !== undefined) return { kind: 'written', generation: String(generation) };
       } catch (error) {
-        const verdict = verdictOf(error);
-        if (verdict === 'precondition') return undefined;
+        if (verdictOf(error) === 'precondition') return undefined;
         throw error;
       }
-      const stored = file.metadata as Resource;
-      if (stored.generation === undefined) {
-        throw new SkeinError('OUTCOME_UNKNOWN', `${call.what} in ${this.url}: the answer has no generation`);
-      }
-      return { kind: 'written', generation: String(stored.generation) };
+      throw new SkeinError('OUTCOME_UNKNOWN', `${call.what} in ${this.url}: the answer has no generation`);
     });
     if (outcome !== undefined) return outcome;
     const standing = await this.stat(name, options);
@@ -306,7 +268,7 @@ class GcsStore implements ObjectStore {
   }
 
   /** @throws SkeinError INVALID_INPUT for a name that is illegal, also one that the store's prefix makes too long */
-  #file(name: string): File {
+  #full(name: string): string {
     validateObjectName(name);
     const problem = objectNameProblem(this.#prefix + name);
     if (problem !== undefined) {
@@ -315,7 +277,7 @@ class GcsStore implements ObjectStore {
         `object name ${JSON.stringify(name)} is refused in ${this.url}: ${problem}`,
       );
     }
-    return this.#client.bucket.file(this.#prefix + name);
+    return this.#prefix + name;
   }
 
   #info(name: string, { generation, size, updated }: Resource): ObjectInfo {

@@ -1,13 +1,14 @@
 /**
  * The server as a process of its own: `node main.ts [--port N] [--bucket NAME]… [--latency-ms N] [--save FILE]`. Prints its
  * URL on one line once it listens, and ends with SIGTERM; `--save` is where its objects stay from one life to the next.
- * A line `counts` on its standard input is answered with how often each operation was asked for, as JSON.
+ * A line `traffic` on its standard input is answered with what was asked of it, as JSON.
  */
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 
 import { loadState, saveState } from './saved-state.ts';
 import { GcsServer } from './server.ts';
+import { rowTraffic } from './traffic.ts';
 
 const { values } = parseArgs({
   options: {
@@ -37,6 +38,6 @@ process.once('SIGTERM', () => {
   });
 });
 createInterface({ input: process.stdin }).on('line', (line) => {
-  if (line === 'counts') console.log(JSON.stringify(server.counts));
+  if (line === 'traffic') console.log(JSON.stringify({ counts: server.counts, rows: rowTraffic(server) }));
 });
 console.log(server.url);

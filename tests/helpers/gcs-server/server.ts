@@ -46,6 +46,8 @@ export class GcsServer implements AsyncDisposable {
   readonly buckets = new Map<string, GcsBucket>();
   /** How often each operation was asked for, faults included. */
   readonly counts: Partial<Record<ServerOperation, number>> = {};
+  /** Every call so far: when it was answered, what it was. */
+  readonly calls: { readonly atMs: number; readonly operation: ServerOperation; readonly name: string }[] = [];
   /** Most calls at a time so far. */
   mostAtOnce = 0;
   latencyMs: number;
@@ -114,6 +116,7 @@ export class GcsServer implements AsyncDisposable {
     const body = await bodyOf(message);
     if (body === undefined) return;
     await this.#answer(request, body, fault, message, response);
+    this.calls.push({ atMs: performance.now(), operation: request.operation, name: request.name });
   }
 
   async #answer(
