@@ -13,6 +13,7 @@ import {
 } from '../gen/skein/v1/node.ts';
 import { asError, SkeinError } from '../kernel/errors.ts';
 import { channelOptions, tokenMetadata, type Keepalive } from '../wire/channel.ts';
+import { DialledSockets } from '../wire/dialled-sockets.ts';
 import { clientCredentials, serverNameFor, type Security } from '../wire/security.ts';
 import type { FrameWriter } from '../wire/session.ts';
 import { fromServiceError } from '../wire/status.ts';
@@ -43,9 +44,10 @@ export interface Dial {
 
 export function dialHead(options: DialOptions): Dial {
   const { address, security, hello, welcomeMs, keepalive } = options;
+  const sockets = new DialledSockets(clientCredentials(security, address));
   const client = new NodeServiceClient(
     address,
-    clientCredentials(security, address),
+    sockets,
     channelOptions({ keepalive, serverName: serverNameFor(address) }),
   );
   const stream = client.link(tokenMetadata(security.token));
@@ -61,10 +63,11 @@ export function dialHead(options: DialOptions): Dial {
     welcomed.reject(error ?? new SkeinError('UNAVAILABLE', `head ${address}: closed the link before its welcome`));
     ended.resolve(error);
     client.close();
+    sockets[Symbol.dispose]();
   };
   const cut = (error: SkeinError): void => {
-    end(error);
     stream.cancel();
+    end(error);
   };
   const timer = setTimeout(
     () =>

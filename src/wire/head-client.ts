@@ -18,6 +18,7 @@ import {
 import { isSkeinError } from '../kernel/errors.ts';
 import { VERSION } from '../kernel/version.ts';
 import { channelOptions, tokenMetadata, type Keepalive } from './channel.ts';
+import { DialledSockets } from './dialled-sockets.ts';
 import { clientCredentials, serverNameFor, type Security } from './security.ts';
 import { fromServiceError } from './status.ts';
 import { requireCompatible } from './version-skew.ts';
@@ -51,6 +52,7 @@ type Unary<Request, Response> = (
 
 export class HeadClient implements Disposable {
   readonly #client: RunServiceClient;
+  readonly #sockets: DialledSockets;
   readonly #address: string;
   readonly #metadata: Metadata;
   readonly #connectTimeoutMs: number;
@@ -60,7 +62,8 @@ export class HeadClient implements Disposable {
     this.#address = address;
     this.#metadata = tokenMetadata(security.token);
     this.#connectTimeoutMs = connectTimeoutMs;
-    this.#client = new RunServiceClient(address, clientCredentials(security, address), {
+    this.#sockets = new DialledSockets(clientCredentials(security, address));
+    this.#client = new RunServiceClient(address, this.#sockets, {
       ...channelOptions({ keepalive, serverName: serverNameFor(address) }),
       // One that was refused is tried again as often as we do.
       'grpc.initial_reconnect_backoff_ms': RETRY_MS,
@@ -136,6 +139,7 @@ export class HeadClient implements Disposable {
 
   [Symbol.dispose](): void {
     this.#client.close();
+    this.#sockets[Symbol.dispose]();
   }
 
   async *#watchOnce(runId: string): AsyncGenerator<WatchRunResponse> {

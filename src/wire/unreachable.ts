@@ -14,10 +14,13 @@ const PASSING: readonly (readonly [RegExp, string])[] = [
   [/ENOTFOUND|EAI_AGAIN|Name resolution failed/, 'its host name is not known here: see --address'],
   [/EHOSTUNREACH|ENETUNREACH|ETIMEDOUT|connect timed out/, 'its host cannot be reached from here'],
   [
-    /Failed to connect|ECONNRESET|EPIPE/,
+    /No connection established.*(Failed to connect|ECONNRESET|EPIPE)/s,
     'it closes every connection: it wants TLS (give --tls-ca), or it is the port of another product',
   ],
-  [/Connection dropped|keepalive|RST_STREAM|too_many_pings/i, 'the connection was lost'],
+  [
+    /Connection dropped|keepalive|RST_STREAM|too_many_pings|ECONNRESET|EPIPE|Call cancelled|GOAWAY/i,
+    'the connection was lost',
+  ],
 ];
 
 const LASTING: readonly (readonly [RegExp, string])[] = [

@@ -116,8 +116,11 @@ export class Link implements AsyncDisposable {
 
   #end(pair: Pair): void {
     if (!this.#pairs.delete(pair)) return;
-    pair.client.resetAndDestroy();
-    pair.upstream?.resetAndDestroy();
+    for (const socket of [pair.client, pair.upstream]) {
+      // A reset behind an end is refused by libuv, and the handle would stay (tried on Node 24.21).
+      if (socket?.writableEnded) socket.destroy();
+      else socket?.resetAndDestroy();
+    }
   }
 }
 
