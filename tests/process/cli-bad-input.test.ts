@@ -1,6 +1,7 @@
 /**
  * Every way of getting a command line or its files wrong that a person is told about: one line that names the field and
- * the value, exit 2, no stack, and nothing made.
+ * the value, exit 2, no stack, and nothing made. Most are typed to the command line inside this process; those that open
+ * something that could keep a process from ending, and one of each kind, are processes of their own.
  */
 import { createServer, type AddressInfo } from 'node:net';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
@@ -10,9 +11,11 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { copyExample, EXAMPLE, runCli, type CliEnd } from '../helpers/cli.ts';
+import { runCliHere } from '../helpers/command-line.ts';
 
 /** Folders that are broken in one way each, made once. */
 let lab: string;
+let labTree: string[];
 let freePort: number;
 let listening: ReturnType<typeof createServer>;
 
@@ -47,6 +50,8 @@ beforeAll(async () => {
   await mkdir(join(lab, 'store', 'runs', 'taken'), { recursive: true });
   await writeFile(join(lab, 'store', 'runs', 'taken', 'manifest.json'), JSON.stringify(other));
 
+  labTree = await treeOf(lab);
+
   listening = createServer();
   const gone = createServer();
   await Promise.all(
@@ -67,6 +72,8 @@ interface Case {
   readonly args: string;
   readonly says: readonly (string | RegExp)[];
   readonly env?: Readonly<Record<string, string>>;
+  /** In a process of its own, which must then end. */
+  readonly isProcess?: true;
 }
 
 const SUBMIT = `submit --dataset ${EXAMPLE}`;
@@ -74,11 +81,17 @@ const ALL = `${SUBMIT} --all`;
 
 const CASES: readonly Case[] = [
   // Dataset
-  { what: 'a dataset that is not there', args: 'submit --dataset @nowhere --all', says: ['--dataset', '@nowhere'] },
+  {
+    isProcess: true,
+    what: 'a dataset that is not there',
+    args: 'submit --dataset @nowhere --all',
+    says: ['--dataset', '@nowhere'],
+  },
   { what: 'no dataset at all', args: 'submit --all', says: ['--dataset is missing'] },
   { what: 'an empty dataset', args: 'submit --dataset @empty --all', says: ['--dataset', '@empty', 'empty'] },
   { what: 'a dataset that is a file', args: 'submit --dataset @a-file --all', says: ['--dataset', '@a-file'] },
   {
+    isProcess: true,
     what: 'a broken line of the tasks file',
     args: 'submit --dataset @broken-line --all',
     says: ['mini_interact.jsonl', 'line 3'],
@@ -106,6 +119,7 @@ const CASES: readonly Case[] = [
   { what: 'empty ids', args: `${SUBMIT} --instance-ids ,,`, says: ['--instance-ids', '",,"'] },
   { what: 'ids without a value', args: `${SUBMIT} --instance-ids`, says: ['--instance-ids', 'value'] },
   {
+    isProcess: true,
     what: 'unknown ids, all of them',
     args: `${SUBMIT} --instance-ids beehives_1,beehivs_2,zz`,
     says: ['beehivs_2', 'did you mean beehives_2', 'zz'],
@@ -164,6 +178,7 @@ const CASES: readonly Case[] = [
   { what: 'an illegal run id', args: `${ALL} --run-id Run_1`, says: ['--run-id', '"Run_1"'] },
   { what: 'a run id that is too long', args: `${ALL} --run-id ${'a'.repeat(64)}`, says: ['--run-id', '63'] },
   {
+    isProcess: true,
     what: 'the run id of another run',
     args: `${ALL} --run-id taken --store file://@store`,
     says: ['--run-id', '"taken"', 'framework'],
@@ -183,6 +198,7 @@ const CASES: readonly Case[] = [
   },
   // Flags and commands
   {
+    isProcess: true,
     what: 'an unknown flag',
     args: `${ALL} --reference-rot R`,
     says: ['--reference-rot', 'did you mean --reference-root'],
@@ -194,7 +210,7 @@ const CASES: readonly Case[] = [
   { what: 'a switch with a value', args: `${ALL} --quiet=maybe`, says: ['--quiet', '"maybe"'] },
   { what: 'one argument too many', args: `${ALL} more`, says: ['"more"', 'submit'] },
   { what: 'an unknown command', args: 'sumbit', says: ['"sumbit"', 'did you mean submit'] },
-  { what: 'a command of a later version', args: 'doctor', says: ['"doctor"'] },
+  { isProcess: true, what: 'a command of a later version', args: 'doctor', says: ['"doctor"'] },
   { what: 'a flag before the command', args: '--quiet list', says: ['--quiet'] },
   // Places
   {
@@ -211,6 +227,7 @@ const CASES: readonly Case[] = [
   { what: 'a store that is no URL', args: `${ALL} --store some/dir`, says: ['--store', 'some/dir'] },
   { what: 'a store that is a file', args: `${ALL} --store file://@a-file`, says: ['--store', '@a-file'] },
   {
+    isProcess: true,
     what: 'a store that cannot be written to',
     args: `${ALL} --store file:///proc/skein`,
     says: ['store', '/proc/skein'],
@@ -235,15 +252,26 @@ const CASES: readonly Case[] = [
     says: ['--address', '127.0.0.1:@free', 'nobody listens'],
   },
   {
+    isProcess: true,
     what: 'an address of the environment',
     args: ALL,
     env: { SKEIN_ADDRESS: '127.0.0.1:@free' },
     says: ['SKEIN_ADDRESS', 'nobody listens'],
   },
   { what: 'an address that is none', args: `${ALL} --address somewhere`, says: ['--address', '"somewhere"'] },
-  { what: 'an address that answers', args: `${ALL} --address 127.0.0.1:@busy`, says: ['--address', 'not offered'] },
+  {
+    isProcess: true,
+    what: 'an address that answers',
+    args: `${ALL} --address 127.0.0.1:@busy`,
+    says: ['--address', 'not offered'],
+  },
   // Runs and references
-  { what: 'a fetch of no run', args: 'fetch nope --store file://@store', says: ['nope', 'no such run'] },
+  {
+    isProcess: true,
+    what: 'a fetch of no run',
+    args: 'fetch nope --store file://@store',
+    says: ['nope', 'no such run'],
+  },
   { what: 'a fetch from a store that is not there', args: 'fetch nope', says: ['nope', 'no such run'] },
   { what: 'a wait for no run', args: 'wait nope --store file://@store', says: ['nope', 'no such run'] },
   { what: 'a resume of no run', args: 'resume nope --store file://@store', says: ['nope', 'no such run'] },
@@ -256,6 +284,7 @@ const CASES: readonly Case[] = [
   { what: 'a fetch of nothing', args: 'fetch', says: ['RUN is missing'] },
   { what: 'a wait for an illegal id', args: 'wait ../x', says: ['RUN', '"../x"'] },
   {
+    isProcess: true,
     what: 'a reference that another encoder was paid for',
     args: `${ALL} --reference-root @paid`,
     says: ['--reference-root', 'gpt-agent', 'rules'],
@@ -288,19 +317,28 @@ function expectOneLine(end: CliEnd, says: Case['says']): void {
   expect(end.code).toBe(2);
 }
 
-describe.concurrent('bad input', () => {
-  it.for(CASES)('$what: one line, exit 2, nothing made', async ({ args, says, env }, { expect: expectHere }) => {
-    const cwd = await mkdtemp(join(tmpdir(), 'skein-test-'));
-    try {
-      const before = await treeOf(lab);
-      const own = Object.fromEntries(Object.entries(env ?? {}).map(([name, value]) => [name, filled(value)]));
-      expectOneLine(await runCli(filled(args).split(' '), { cwd, env: own }), says);
-      expectHere(await treeOf(cwd)).toEqual([]);
-      expectHere(await treeOf(lab)).toEqual(before);
-    } finally {
-      await rm(cwd, { recursive: true, force: true });
-    }
-  });
+/** Types the case's line in an empty folder, by way of `type`. */
+async function expectRefused({ args, says, env }: Case, type: typeof runCliHere): Promise<void> {
+  const cwd = await mkdtemp(join(tmpdir(), 'skein-test-'));
+  try {
+    const own = Object.fromEntries(Object.entries(env ?? {}).map(([name, value]) => [name, filled(value)]));
+    expectOneLine(await type(filled(args).split(' '), { cwd, env: own }), says);
+    expect(await treeOf(cwd)).toEqual([]);
+  } finally {
+    await rm(cwd, { recursive: true, force: true });
+  }
+}
+
+describe('bad input', () => {
+  it.for(CASES.filter(({ isProcess }) => !isProcess))('$what: one line, exit 2, nothing made', (bad) =>
+    expectRefused(bad, runCliHere),
+  );
+});
+
+describe.concurrent('bad input, and the end of the process', () => {
+  it.for(CASES.filter(({ isProcess }) => isProcess))('$what: one line, exit 2, nothing made', (bad) =>
+    expectRefused(bad, runCli),
+  );
 
   it('with --json a mistake is also one object on stdout', async ({ expect: expectHere }) => {
     const end = await runCli(['submit', '--dataset', join(lab, 'nowhere'), '--all', '--json'], { cwd: lab });
@@ -314,5 +352,11 @@ describe.concurrent('bad input', () => {
     expectHere(end.code).toBe(2);
     expectHere(end.stderr).toContain('skein submit');
     expectHere(end.stdout).toBe('');
+  });
+});
+
+describe('what the commands were pointed at', () => {
+  it('is as it was after all of it', async () => {
+    expect(await treeOf(lab)).toEqual(labTree);
   });
 });

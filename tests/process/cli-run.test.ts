@@ -1,5 +1,5 @@
 /** The commands as a person types them, on the data that the repository ships: what they print, leave and end with. */
-import { cp, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -57,7 +57,7 @@ describe('submit', () => {
     expect(end.stderr).not.toContain('\u001B');
   });
 
-  it('prints a table, a score line and the paths; the same again attaches, and with --quiet prints the paths', async () => {
+  it('prints a table, a score line and the paths; the same again attaches, other ids are refused', async () => {
     const cwd = await temporaryFolder();
     const loud = await runCli([...FEW, '--run-id', 'same'], { cwd });
     expect(loud.code).toBe(0);
@@ -67,69 +67,18 @@ describe('submit', () => {
 
     const rows = join(cwd, 'skein-data', 'store', 'runs', 'same', 'rows', 'beehives_1');
     const before = await stat(join(rows, 'attempt-1.json'));
-    const quiet = await runCli([...FEW, '--run-id', 'same', '--actors', '1', '--quiet'], { cwd });
+    const turned = [...ORACLE, '--instance-ids', 'ferries_1,beehives_1', '--run-id', 'same'];
+    const quiet = await runCli([...turned, '--actors', '1', '--quiet'], { cwd });
     expect(quiet.code).toBe(0);
     expect(quiet.stderr).toBe('');
     expect(quiet.stdout).toMatch(/^results +\//);
     expect(quiet.stdout).not.toContain('beehives');
     expect((await stat(join(rows, 'attempt-1.json'))).mtimeMs).toBe(before.mtimeMs);
     expect(await readdir(rows)).toEqual(['attempt-1.json']);
-  });
 
-  it('builds caches and references, and the next run reuses every one', async () => {
-    const cwd = await temporaryFolder();
-    const args = ['submit', '--dataset', EXAMPLE, '--instance-ids', 'beehives_1,ferries_1', '--json'];
-    const first = jsonOf(await runCli(args, { cwd }));
-    expect(first).toMatchObject({
-      databases: [
-        { database: 'beehives', reused: false },
-        { database: 'ferries', reused: false },
-      ],
-      exit_code: 0,
-    });
-    for (const { database, encoded, deferred } of first['databases'] as Record<string, unknown>[]) {
-      expect((encoded as number) + (deferred as number)).toBeGreaterThan(0);
-      const data = join(cwd, 'skein-data');
-      expect(await isThere(join(data, 'slayer_models_otf', database as string, '_reference_fp.txt'))).toBe(true);
-      expect(await isThere(join(data, 'slayer_otf_cache', database as string, '_cache_fp.txt'))).toBe(true);
-    }
-    const second = await runCli(args, { cwd });
-    expect(jsonOf(second)).toMatchObject({
-      databases: [
-        { database: 'beehives', reused: true },
-        { database: 'ferries', reused: true },
-      ],
-    });
-    expect(second.stderr).not.toContain('built');
-  });
-
-  it('scores the others when a task has SQL that never ends, and exits 1', async () => {
-    const cwd = await temporaryFolder();
-    const dataset = await copyExample(join(cwd, 'data'));
-    const path = join(dataset, 'mini_interact.jsonl');
-    const [first = '', ...others] = (await readFile(path, 'utf8')).trim().split('\n').slice(0, 4);
-    const endless = 'WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c';
-    const task = { ...(JSON.parse(first) as object), sol_sql: [endless] };
-    await writeFile(path, [JSON.stringify(task), ...others, ''].join('\n'));
-    const args = ['submit', '--dataset', dataset, '--all', '--mode', 'oracle', '--sql-timeout-ms', '300', '--json'];
-    const end = await runCli(args, { cwd });
-    expect(end.code).toBe(1);
-    expect(jsonOf(end)).toMatchObject({
-      counts: { expected: 4, done: 4, ok: 3, errors: 1, missing: 0 },
-      score: { phase1: 3 },
-      exit_reason: 'errors',
-      exit_code: 1,
-    });
-  });
-
-  it('takes the store of SKEIN_STORE', async () => {
-    const cwd = await temporaryFolder();
-    const env = { SKEIN_STORE: `file://${join(cwd, 'elsewhere')}` };
-    const args = ['submit', '--dataset', EXAMPLE, '--instance-ids', 'ferries_1', '--mode', 'oracle', '--run-id', 'r1'];
-    expect((await runCli([...args, '--quiet'], { cwd, env })).code).toBe(0);
-    expect(await isThere(join(cwd, 'elsewhere', 'runs', 'r1', 'manifest.json'))).toBe(true);
-    const listed = jsonOf(await runCli(['list', '--json'], { cwd, env }));
-    expect(listed).toMatchObject({ runs: [{ run_id: 'r1', state: 'done', done: 1, total: 1, errors: 0 }] });
+    const other = await runCli([...ORACLE, '--instance-ids', 'beehives_1', '--run-id', 'same'], { cwd });
+    expect(other.code).toBe(2);
+    expect(other.stderr).toMatch(/^skein: [^\n]*same[^\n]*instance_ids[^\n]*\n$/);
   });
 });
 
@@ -146,9 +95,12 @@ describe('a run and the other commands', () => {
   afterAll(() => rm(home, { recursive: true, force: true }));
   const storeOf = (dir: string): string => join(dir, 'skein-data', 'store', 'runs', 'r1');
 
-  it('is listed, waited for, fetched, and its logs are shown', async () => {
+  it('is listed (also in the store of SKEIN_STORE), waited for, fetched, and its logs are shown', async () => {
     const list = await runCli(['list'], { cwd: home });
     expect(list.stdout).toMatch(/^r1 +encode\/slayer\/a-interact +done +2\/2 +0/m);
+    const env = { SKEIN_STORE: `file://${join(home, 'skein-data', 'store')}` };
+    const elsewhere = await runCli(['list', '--json'], { cwd: await temporaryFolder(), env });
+    expect(jsonOf(elsewhere)).toMatchObject({ runs: [{ run_id: 'r1', state: 'done', done: 2, total: 2, errors: 0 }] });
 
     const wait = await runCli(['wait', 'r1', '--json'], { cwd: home });
     expect(wait.code).toBe(0);
@@ -208,32 +160,6 @@ describe('a run and the other commands', () => {
 });
 
 describe('Ctrl-C', () => {
-  it('the first drains and exits 130 with the way to go on, and resume completes the run', async () => {
-    const cwd = await temporaryFolder();
-    const dataset = await copyExample(join(cwd, 'data'));
-    await setGoldSql(dataset, countingSql(300_000), 12);
-    const args = ['submit', '--dataset', dataset, '--all', '--mode', 'oracle', '--run-id', 'r1', '--actors', '1'];
-    using running = startCli([...args, '--sql-timeout-ms', '20000', '--json'], { cwd });
-    const { child, end, stderr } = running;
-    const rows = join(cwd, 'skein-data', 'store', 'runs', 'r1', 'rows');
-    await waitUntil('a first row', () => isThere(rows), 20_000);
-    child.kill('SIGINT');
-    const stopped = await end;
-    expect(stopped.code).toBe(130);
-    expect(stderr()).toContain('Ctrl-C again leaves at once');
-    expect(stderr()).toContain('go on with: skein resume r1');
-    const summary = jsonOf(stopped);
-    expect(summary).toMatchObject({ exit_reason: 'interrupted', exit_code: 130 });
-    const { missing } = summary['counts'] as { missing: number };
-    expect(missing).toBeGreaterThan(0);
-
-    const resumed = await runCli(['resume', 'r1', '--actors', '2', '--json'], { cwd });
-    expect(resumed.code).toBe(0);
-    expect(jsonOf(resumed)).toMatchObject({ counts: { expected: 12, ok: 12, missing: 0 } });
-    // Nothing was started twice: one row each, all of the first attempt.
-    for (const id of await readdir(rows)) expect(await readdir(join(rows, id))).toEqual(['attempt-1.json']);
-  });
-
   it('the second leaves at once, whatever is running', async () => {
     const cwd = await temporaryFolder();
     const dataset = await copyExample(join(cwd, 'data'));

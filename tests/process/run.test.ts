@@ -20,14 +20,21 @@ interface Summary {
     readonly errors: number;
     readonly missing: number;
   };
-  readonly databases: readonly { readonly database: string; readonly reused?: boolean }[];
+  readonly score: { readonly phase1: number };
+  readonly databases: readonly {
+    readonly database: string;
+    readonly reused: boolean;
+    readonly encoded: number;
+    readonly deferred: number;
+  }[];
+  readonly exit_reason: string;
   readonly exit_code: number;
 }
 
-function common(dir: string): string[] {
+function common(dir: string, actors = 2): string[] {
   return [
     ...['--store', `file://${join(dir, 'store')}`, '--cache-root', join(dir, 'cache')],
-    ...['--reference-root', join(dir, 'references'), '--actors', '2', '--json'],
+    ...['--reference-root', join(dir, 'references'), '--actors', String(actors), '--json'],
   ];
 }
 
@@ -54,7 +61,10 @@ async function withRunaway(dir: string, instanceId: string): Promise<string> {
 }
 
 describe.concurrent('a run', () => {
-  it('reuses every reference the second time and encodes nothing', async ({ expect: its, onTestFinished }) => {
+  it('builds caches and references, and the second time reuses every one and encodes nothing', async ({
+    expect: its,
+    onTestFinished,
+  }) => {
     const dir = await temporaryFolder(onTestFinished);
     const submit = (run: string) =>
       skein([
@@ -70,8 +80,15 @@ describe.concurrent('a run', () => {
       ]);
     const first = await submit('first');
     its(first.code, first.stderr).toBe(0);
+    for (const { database, reused, encoded, deferred } of (JSON.parse(first.stdout) as Summary).databases) {
+      its(reused).toBe(false);
+      its(encoded + deferred).toBeGreaterThan(0);
+      its(existsSync(join(dir, 'references', database, '_reference_fp.txt'))).toBe(true);
+      its(existsSync(join(dir, 'cache', database, '_cache_fp.txt'))).toBe(true);
+    }
     const second = await submit('second');
     its(second.code, second.stderr).toBe(0);
+    its(second.stderr).not.toContain('built');
     its(await encodedBy(dir, 'first')).toEqual(['beehives', 'ferries', 'glassworks']);
     its(await encodedBy(dir, 'second')).toEqual([]);
     const { counts, databases } = JSON.parse(second.stdout) as Summary;
@@ -123,33 +140,6 @@ describe.concurrent('a run', () => {
     ]);
   });
 
-  it('attaches to a run of the same manifest and refuses another one under its id', async ({
-    expect: its,
-    onTestFinished,
-  }) => {
-    const dir = await temporaryFolder(onTestFinished);
-    const ids = [
-      '--dataset',
-      EXAMPLE_DATASET,
-      '--mode',
-      'oracle',
-      '--run-id',
-      'mine',
-      '--out',
-      join(dir, 'out'),
-      ...common(dir),
-    ];
-    its((await skein(['submit', '--instance-ids', 'beehives_1,beehives_2', ...ids])).code).toBe(0);
-    const row = join(dir, 'store', 'runs', 'mine', 'rows', 'beehives_1', 'attempt-1.json');
-    const before = await readFile(row, 'utf8');
-    its((await skein(['submit', '--instance-ids', 'beehives_2,beehives_1', ...ids])).code).toBe(0);
-    its(await readFile(row, 'utf8')).toBe(before);
-    const other = await skein(['submit', '--instance-ids', 'beehives_1', ...ids]);
-    its(other.code).toBe(2);
-    its(other.stderr).toMatch(/mine.*instance_ids/);
-    its(other.stderr.trim().split('\n')).toHaveLength(1);
-  });
-
   it('gives a statement that never ends an error row soon after its deadline, and scores the others', async ({
     expect: its,
     onTestFinished,
@@ -172,7 +162,12 @@ describe.concurrent('a run', () => {
       ...['--out', join(dir, 'out'), ...common(dir)],
     ]);
     its(end.code, end.stderr).toBe(1);
-    its((JSON.parse(end.stdout) as Summary).counts).toMatchObject({ expected: 22, done: 22, errors: 1, missing: 0 });
+    its(JSON.parse(end.stdout)).toMatchObject({
+      counts: { expected: 22, done: 22, ok: 21, errors: 1, missing: 0 },
+      score: { phase1: 21 },
+      exit_reason: 'errors',
+      exit_code: 1,
+    });
     const row = JSON.parse(
       await readFile(join(dir, 'store', 'runs', 'runaway', 'rows', 'beehives_1', 'attempt-1.json'), 'utf8'),
     ) as { error: string; duration_s: number };
@@ -180,33 +175,43 @@ describe.concurrent('a run', () => {
     its(row.duration_s).toBeGreaterThan(0.4);
   });
 
-  it('stops on Ctrl-C after the grace with 130, and resume finishes it', async ({ expect: its, onTestFinished }) => {
+  it('stops on Ctrl-C after the grace with 130 and says how to go on, and resume finishes it', async ({
+    expect: its,
+    onTestFinished,
+  }) => {
     const dir = await temporaryFolder(onTestFinished);
-    const dataset = await withRunaway(dir, 'beehives_1');
+    const dataset = await withRunaway(dir, 'beehives_2');
     const out = ['--out', join(dir, 'out')];
+    // One ends, one never does, and one is still waiting.
+    const ids = 'beehives_1,beehives_2,ferries_1';
     const child = spawn(
       process.execPath,
       [
-        ...[BIN, 'submit', '--dataset', dataset, '--instance-ids', 'beehives_1,beehives_2', '--mode', 'oracle'],
-        ...['--run-id', 'stopped', '--sql-timeout-ms', '3000', '--grace', '0.3', ...out, ...common(dir)],
+        ...[BIN, 'submit', '--dataset', dataset, '--instance-ids', ids, '--mode', 'oracle'],
+        ...['--run-id', 'stopped', '--sql-timeout-ms', '3000', '--grace', '0.3', ...out],
+        ...common(dir, 1),
       ],
-      { stdio: ['ignore', 'ignore', 'pipe'] },
+      { stdio: ['ignore', 'pipe', 'pipe'] },
     );
-    let stderr = '';
+    let [stdout, stderr] = ['', ''];
+    child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
     child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
     const closed = new Promise<number | null>((resolve) => child.on('close', resolve));
     const rows = join(dir, 'store', 'runs', 'stopped', 'rows');
-    await waitUntil('the other task has its row', () => existsSync(join(rows, 'beehives_2')), 15_000);
+    await waitUntil('the first task has its row', () => existsSync(join(rows, 'beehives_1')), 15_000);
     child.kill('SIGINT');
     its(await closed, stderr).toBe(130);
-    its(stderr).toMatch(/skein resume stopped/);
-    its(existsSync(join(rows, 'beehives_1'))).toBe(false);
+    its(stderr).toContain('Ctrl-C again leaves at once');
+    its(stderr).toContain('go on with: skein resume stopped');
+    its(JSON.parse(stdout)).toMatchObject({ counts: { missing: 2 }, exit_reason: 'interrupted', exit_code: 130 });
+    its(existsSync(join(rows, 'beehives_2'))).toBe(false);
 
     const store = ['--store', `file://${join(dir, 'store')}`];
     const resumed = await skein(['resume', 'stopped', '--json', ...store, ...out]);
     its(resumed.code, resumed.stderr).toBe(1);
-    its((JSON.parse(resumed.stdout) as Summary).counts).toMatchObject({ expected: 2, done: 2, errors: 1, missing: 0 });
-    its(await readdir(join(rows, 'beehives_1'))).toEqual(['attempt-1.json']);
+    its((JSON.parse(resumed.stdout) as Summary).counts).toMatchObject({ expected: 3, done: 3, errors: 1, missing: 0 });
+    // Nothing was started twice as another attempt.
+    for (const id of await readdir(rows)) its(await readdir(join(rows, id))).toEqual(['attempt-1.json']);
 
     its((await skein(['wait', 'stopped', ...store])).code).toBe(1);
     its((await skein(['fetch', 'stopped', ...store, ...out, '--reference-root', join(dir, 'references')])).code).toBe(
