@@ -7,7 +7,7 @@
  * status. H2 a daemon acts only while it holds the bucket's lease, and on a run only with the run's; the clock is asked
  * at every step, so that one that was frozen finds out first. H3 a head inside a command waits for nobody.
  */
-import { Server } from '@grpc/grpc-js';
+import type { Server } from '@grpc/grpc-js';
 
 import { NodeServiceService } from '../gen/skein/v1/node.ts';
 import {
@@ -26,9 +26,9 @@ import { acquireRunLease } from '../run/run-lease.ts';
 import { readStoredStatus, type RunStatus } from '../run/status.ts';
 import { HEAD_LEASE_NAME } from '../store/layout.ts';
 import type { ObjectStore } from '../store/port.ts';
-import { CHANNEL_OPTIONS } from '../wire/channel.ts';
 import { duplex, tokenGuard } from '../wire/handlers.ts';
-import { serverCredentials, type Security } from '../wire/security.ts';
+import type { Security } from '../wire/security.ts';
+import { createServer, listen } from '../wire/server.ts';
 import { ActiveRun, type RunNodes } from './active-run.ts';
 import { adoptRun } from './adopt.ts';
 import { Dispatcher } from './dispatcher.ts';
@@ -83,7 +83,7 @@ interface Settling {
 
 export class Head implements AsyncDisposable {
   readonly #options: HeadOptions;
-  readonly #server = new Server(CHANNEL_OPTIONS);
+  readonly #server: Server;
   readonly #startedMs = Date.now();
   readonly #stopping = new AbortController();
   readonly #runs = new RunTable();
@@ -101,7 +101,8 @@ export class Head implements AsyncDisposable {
 
   private constructor(options: HeadOptions) {
     this.#options = options;
-    const { store, log, kind, lostAfterMs = LOST_AFTER_MS } = options;
+    const { store, log, kind, security, lostAfterMs = LOST_AFTER_MS } = options;
+    this.#server = createServer({ security, open: [RunServiceService.health.path] });
     const { signal } = this.#stopping;
     const mayAct = (): boolean => this.#holdsLease();
     this.#grants = new Grants({ store, log, isDurable: kind === 'daemon' });
@@ -133,7 +134,7 @@ export class Head implements AsyncDisposable {
 
   /**
    * Takes the bucket's lease (a daemon), binds and serves; a daemon then takes on the runs that daemons left open.
-   * @throws SkeinError PREFLIGHT when another head has the bucket, UNAVAILABLE when the port cannot be bound
+   * @throws SkeinError PREFLIGHT when another head has the bucket, or the port cannot be bound
    */
   static async start(options: HeadOptions): Promise<Head> {
     const head = new Head(options);
@@ -215,13 +216,7 @@ export class Head implements AsyncDisposable {
     const guard = tokenGuard(security.token);
     this.#server.addService(NodeServiceService, { link: duplex(guard, (stream) => this.#sessions.serve(stream)) });
     this.#server.addService(RunServiceService, runService(guard, this.#clientsHost()));
-    const bound = await new Promise<number>((resolve, reject) => {
-      this.#server.bindAsync(`${host}:${port}`, serverCredentials(security), (error, actual) =>
-        error
-          ? reject(new SkeinError('UNAVAILABLE', `head: cannot listen on ${host}:${port}`, { cause: error }))
-          : resolve(actual),
-      );
-    });
+    const bound = await listen(this.#server, host, port, security);
     this.#address = `${host}:${bound}`;
   }
 

@@ -55,7 +55,7 @@ export async function listen(server: Server, host: string, port: number, securit
   return new Promise((resolve, reject) => {
     server.bindAsync(where, credentials, (error, bound) => {
       if (error)
-        reject(new SkeinError('PREFLIGHT', `cannot listen on ${where}: ${bindTrouble(error)}`, { cause: error }));
+        reject(new SkeinError('PREFLIGHT', `head: cannot listen on ${where}: ${bindTrouble(error)}`, { cause: error }));
       else resolve(bound);
     });
   });
