@@ -3,7 +3,7 @@
  * loop with 16 in flight; and the memory of 10,000 tasks beside that of 1,000.
  */
 import { readFileSync } from 'node:fs';
-import { mkdtemp, mkdir, open, readdir, rm, writeFile, link, unlink } from 'node:fs/promises';
+import { mkdtemp, mkdir, open, readdir, rm, link, unlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 

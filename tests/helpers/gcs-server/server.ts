@@ -2,25 +2,16 @@
  * A server that speaks Google Cloud Storage's JSON API on loopback, with exact preconditions and with faults on demand, so
  * that tests and benches have the real client library on their path. State is in memory.
  *
- * Not here: what a bucket does (`bucket.ts`), uploads (`uploads.ts`), which fault comes when (`faults.ts`).
+ * Not here: what a request means (`router.ts`), what a bucket does (`bucket.ts`), which fault comes when (`faults.ts`).
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 
-import {
-  bucketResource,
-  googleError,
-  jsonAnswer,
-  mediaAnswer,
-  noSuchBucket,
-  objectResource,
-  refusal,
-  type Answer,
-} from './answers.ts';
-import { GcsBucket, Refused, type Conditions, type UploadFacts } from './bucket.ts';
+import { googleError, refusal, type Answer } from './answers.ts';
+import { GcsBucket, Refused } from './bucket.ts';
 import { ServerFaultPlan, type ServerFault, type ServerOperation } from './faults.ts';
-import { parseMultipart, UploadSessions } from './uploads.ts';
+import { Router, type Request } from './router.ts';
 
 export interface GcsServerOptions {
   /** Buckets that are there from the start. */
@@ -31,14 +22,6 @@ export interface GcsServerOptions {
   readonly port?: number;
   /** Default: every call is let in. Else only those with this bearer token. */
   readonly token?: string;
-}
-
-interface Request {
-  readonly operation: ServerOperation;
-  readonly name: string;
-  readonly isMedia: boolean;
-  /** Does the work. Called once the body is there. */
-  readonly work: (body: Buffer) => Answer;
 }
 
 export class GcsServer implements AsyncDisposable {
@@ -52,7 +35,7 @@ export class GcsServer implements AsyncDisposable {
   mostAtOnce = 0;
   latencyMs: number;
   readonly #token: string | undefined;
-  readonly #sessions = new UploadSessions();
+  readonly #router = new Router(this);
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   #atOnce = 0;
@@ -110,7 +93,7 @@ export class GcsServer implements AsyncDisposable {
     this.#atOnce += 1;
     this.mostAtOnce = Math.max(this.mostAtOnce, this.#atOnce);
     response.once('close', () => (this.#atOnce -= 1));
-    const request = this.#route(message, url);
+    const request = this.#router.route(message, url);
     this.counts[request.operation] = (this.counts[request.operation] ?? 0) + 1;
     const fault = this.faults.next(request.operation, request.name);
     const body = await bodyOf(message);
@@ -170,94 +153,6 @@ export class GcsServer implements AsyncDisposable {
       throw error;
     }
   }
-
-  #route(message: IncomingMessage, url: URL): Request {
-    const method = message.method ?? 'GET';
-    const plain = (operation: ServerOperation, name: string, work: Request['work'], isMedia = false): Request => ({
-      operation,
-      name,
-      work,
-      isMedia,
-    });
-    const session = url.searchParams.get('upload_id');
-    if (session !== null && method === 'PUT') {
-      const name = url.searchParams.get('name') ?? '';
-      return plain('session', name, (body) => this.#sessions.put(session, message.headers['content-range'], body));
-    }
-    const path = /^(\/upload)?\/storage\/v1\/b(?:\/([^/]+)(?:\/o(?:\/([^/]+))?)?)?$/.exec(url.pathname);
-    if (path === null) return plain('bucket', url.pathname, () => googleError(404, 'notFound', 'Not Found'));
-    const [, upload, bucketName = '', encoded] = path;
-    const query = url.searchParams;
-    if (upload !== undefined) {
-      const name = query.get('name') ?? '';
-      const operation = query.get('ifGenerationMatch') === '0' ? 'create' : 'replace';
-      return plain(operation, name, (body) => this.#upload(bucketName, name, query, message, body));
-    }
-    const isList = url.pathname.endsWith('/o');
-    if (!isList && encoded === undefined) {
-      return plain('bucket', bucketName, (body) => this.#bucketCall(method, bucketName, query, body));
-    }
-    const bucket = this.buckets.get(bucketName);
-    if (isList) {
-      return plain('list', query.get('prefix') ?? '', () => (bucket ? listAnswer(bucket, query) : noSuchBucket()));
-    }
-    const name = decodeURIComponent(encoded ?? '');
-    const conditions = conditionsOf(query);
-    if (method === 'DELETE') {
-      return plain('remove', name, () => {
-        if (bucket === undefined) return noSuchBucket();
-        bucket.remove(name, conditions);
-        return { status: 204, body: Buffer.alloc(0) };
-      });
-    }
-    const isMedia = query.get('alt') === 'media';
-    const work = (): Answer => {
-      if (bucket === undefined) return noSuchBucket();
-      const stored = bucket.get(name, conditions);
-      return isMedia ? mediaAnswer(stored, message.headers.range) : jsonAnswer(200, objectResource(bucketName, stored));
-    };
-    return plain(isMedia ? 'read' : 'stat', name, work, isMedia);
-  }
-
-  #upload(bucketName: string, name: string, query: URLSearchParams, message: IncomingMessage, body: Buffer): Answer {
-    const bucket = this.buckets.get(bucketName);
-    if (bucket === undefined) return noSuchBucket();
-    const conditions = conditionsOf(query);
-    const contentType = message.headers['content-type'] ?? '';
-    switch (query.get('uploadType')) {
-      case 'resumable': {
-        const facts = body.byteLength > 0 ? (JSON.parse(body.toString()) as UploadFacts) : {};
-        const id = this.#sessions.start(bucket, name, conditions, facts);
-        const location = `${this.url}/upload/storage/v1/b/${bucketName}/o?upload_id=${id}&name=${encodeURIComponent(name)}`;
-        return { status: 200, body: Buffer.alloc(0), headers: { location } };
-      }
-      case 'multipart': {
-        const { facts, bytes } = parseMultipart(contentType, body);
-        return jsonAnswer(200, objectResource(bucketName, bucket.put(name, bytes, conditions, facts)));
-      }
-      default:
-        return jsonAnswer(200, objectResource(bucketName, bucket.put(name, body, conditions, { contentType })));
-    }
-  }
-
-  #bucketCall(method: string, name: string, query: URLSearchParams, body: Buffer): Answer {
-    if (name === '' && method === 'POST') {
-      const asked = (JSON.parse(body.toString()) as { name: string }).name;
-      if (this.buckets.has(asked)) return googleError(409, 'conflict', 'The requested bucket name is not available.');
-      return jsonAnswer(200, bucketResource(this.bucket(asked)));
-    }
-    const bucket = this.buckets.get(name);
-    if (bucket === undefined) return noSuchBucket();
-    if (method === 'PATCH') {
-      const expected = query.get('ifMetagenerationMatch');
-      if (expected !== null && expected !== String(bucket.metageneration)) {
-        return refusal(new Refused('precondition'), name, '', false);
-      }
-      Object.assign(bucket.resource, JSON.parse(body.toString()));
-      bucket.metageneration += 1;
-    }
-    return jsonAnswer(200, bucketResource(bucket));
-  }
 }
 
 /** `bytes` with one bit of the byte at `index` changed. */
@@ -272,33 +167,6 @@ const noAnswer: Answer = { status: 500, body: Buffer.alloc(0) };
 const reasonOf = (status: number): string =>
   ({ 401: 'authError', 403: 'forbidden', 404: 'notFound', 408: 'timeout', 429: 'rateLimitExceeded' })[status] ??
   'backendError';
-
-function conditionsOf(query: URLSearchParams): Conditions {
-  const of = (key: string): string | undefined => query.get(key) ?? undefined;
-  return {
-    ifGenerationMatch: of('ifGenerationMatch'),
-    ifGenerationNotMatch: of('ifGenerationNotMatch'),
-    generation: of('generation'),
-  };
-}
-
-function listAnswer(bucket: GcsBucket, query: URLSearchParams): Answer {
-  const of = (key: string): string | undefined => query.get(key) ?? undefined;
-  const { items, prefixes, nextPageToken } = bucket.list({
-    prefix: of('prefix'),
-    delimiter: of('delimiter'),
-    startOffset: of('startOffset'),
-    endOffset: of('endOffset'),
-    pageToken: of('pageToken'),
-    maxResults: Number(of('maxResults') ?? 1000),
-  });
-  return jsonAnswer(200, {
-    kind: 'storage#objects',
-    ...(items.length > 0 && { items: items.map((stored) => objectResource(bucket.name, stored)) }),
-    ...(prefixes.length > 0 && { prefixes }),
-    ...(nextPageToken !== undefined && { nextPageToken }),
-  });
-}
 
 /** Undefined if the client went away before its end. */
 async function bodyOf(message: IncomingMessage): Promise<Buffer | undefined> {
