@@ -14,7 +14,7 @@ import { encodeFormula } from './calculation.ts';
 import { encodeCondition, encodeValueList } from './classification.ts';
 import { freeName } from './naming.ts';
 import { deferred, derivedFrom, type EntityDraft, type Outcome } from './outcome.ts';
-import { writeSession } from './session-file.ts';
+import { addSession, beginSessions } from './session-file.ts';
 import { Workbench } from './workbench.ts';
 
 export const rulesEncoder: Encoder = {
@@ -30,6 +30,7 @@ class RulesSession implements EncoderSession {
 
   constructor(workspace: EncoderWorkspace) {
     this.#workspace = workspace;
+    beginSessions(workspace.sessionsDir);
     this.#bench = new Workbench(workspace);
   }
 
@@ -41,7 +42,7 @@ class RulesSession implements EncoderSession {
       outcome = deferred(`reading it failed: ${describeError(error)}`);
     }
     const result = outcome.kind === 'encoded' ? this.#write(row, outcome.draft, outcome.verdict) : putOff(row, outcome);
-    await writeSession(this.#workspace.sessionsDir, row, outcome, result);
+    addSession(this.#workspace.sessionsDir, row, outcome, result);
     return result;
   }
 

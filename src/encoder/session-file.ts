@@ -1,13 +1,28 @@
-/** The record of one item's encode, for people and machines: what was read, how names resolved, the SQL, the verdict. */
-import { mkdir, writeFile } from 'node:fs/promises';
+/**
+ * The records of a database's encode, an item each: what was read, how names resolved, the SQL, the verdict. `items.jsonl`
+ * for machines and `items.md` for people, in the order in which items were settled. Two files, not two per item: a session
+ * of a database is shipped whole (U-02), and what is shipped is durable object by object.
+ */
+import { appendFileSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
 import type { KbRow } from '../dataset/task.ts';
+import { jsonBytes } from '../kernel/json.ts';
 import type { SetupResult } from '../reference/model.ts';
 import type { Outcome } from './outcome.ts';
 
-export async function writeSession(dir: string, row: KbRow, outcome: Outcome, result: SetupResult): Promise<void> {
-  await mkdir(dir, { recursive: true });
+/** One JSON object a line. */
+export const SESSION_RECORDS = 'items.jsonl';
+export const SESSION_PAGES = 'items.md';
+
+/** Takes away what an earlier encode of this database left in `dir`. */
+export function beginSessions(dir: string): void {
+  for (const name of [SESSION_RECORDS, SESSION_PAGES]) rmSync(join(dir, name), { force: true });
+}
+
+/** Adds an item's record to those in `dir`, which is made if it is missing. @throws the system's error */
+export function addSession(dir: string, row: KbRow, outcome: Outcome, result: SetupResult): void {
+  mkdirSync(dir, { recursive: true });
   const isEncoded = outcome.kind === 'encoded';
   const record = {
     kb_id: row.id,
@@ -19,8 +34,8 @@ export async function writeSession(dir: string, row: KbRow, outcome: Outcome, re
     executed: isEncoded ? outcome.verdict : outcome.sql === undefined ? null : { sql: outcome.sql },
     result,
   };
-  await writeFile(join(dir, `${row.id}.json`), `${JSON.stringify(record, null, 2)}\n`);
-  await writeFile(join(dir, `${row.id}.md`), page(row, outcome, result));
+  appendFileSync(join(dir, SESSION_RECORDS), jsonBytes(record));
+  appendFileSync(join(dir, SESSION_PAGES), `${page(row, outcome, result)}\n`);
 }
 
 function page(row: KbRow, outcome: Outcome, result: SetupResult): string {

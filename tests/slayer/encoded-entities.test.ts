@@ -1,6 +1,6 @@
 /** What the rules encode, in the real SLayer: every entity answers, in rows and in totals, with the values that SQL has. */
 import { execFile } from 'node:child_process';
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -12,6 +12,7 @@ import { openDataset } from '../../src/dataset/dataset.ts';
 import { absoluteUrl, datasourceFor, renderDatasource } from '../../src/reference/datasource-file.ts';
 import { writeModels } from '../../src/reference/model-folder.ts';
 import { realDataset, realSlayer } from '../helpers/real-data.ts';
+import { sessionsIn } from '../helpers/setup-sessions.ts';
 import { encodeDatabase, type EncodedDatabase } from '../unit/encoder/encode-database.ts';
 
 const run = promisify(execFile);
@@ -69,10 +70,11 @@ describe.skipIf(slayer === undefined)('encoded entities in the real slayer', () 
   /** Greatest value of every column, and the value of every measure, against SQL of our own: compiling costs the time. */
   async function compare(one: EncodedDatabase, values: Asked['values']): Promise<void> {
     const database = new DatabaseSync(one.databasePath, { readOnly: true });
+    const sessions = sessionsIn(one.sessionsDir);
     const different: string[] = [];
     for (const { kb_id: id, status, entities } of one.results) {
       if (status !== 'encoded') continue;
-      const { executed } = JSON.parse(await readFile(join(one.sessionsDir, `${id}.json`), 'utf8'));
+      const { executed } = sessions.get(id)!;
       const { kind, host_model: host, name } = entities[0]!;
       const sql = kind === 'measure' ? executed.sql : `SELECT MAX(v) FROM (${executed.sql})`;
       const own = Object.values(database.prepare(sql).get()!);

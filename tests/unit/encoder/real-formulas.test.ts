@@ -1,5 +1,5 @@
 /** The rules on the real dataset: how much is encoded, and that it is right by a second, independent calculation. */
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { openDataset } from '../../../src/dataset/dataset.ts';
 import { realDataset } from '../../helpers/real-data.ts';
+import { sessionsIn } from '../../helpers/setup-sessions.ts';
 import { encodeDatabase, type EncodedDatabase } from './encode-database.ts';
 import { calculate } from './independent-formula.ts';
 import { NotCovered, Rows } from './rows-in-memory.ts';
@@ -112,12 +113,13 @@ describe.skipIf(real === undefined)('the rules on the real dataset', () => {
     let checked = 0;
     for (const { database, kb, results, databasePath, sessionsDir, meanings } of encoded) {
       const rows = new Rows(databasePath, meanings);
+      const sessions = sessionsIn(sessionsDir);
       const sqlite = new DatabaseSync(databasePath, { readOnly: true });
       for (const { kb_id: id, status, entities } of results) {
         const definition = WRITTEN[`${database} ${id}`] ?? kb.get(id)!.definition;
         const item = { ...kb.get(id)!, definition };
         if (status !== 'encoded' || item.type !== 'calculation_knowledge' || entities[0]!.kind !== 'column') continue;
-        const session = JSON.parse(await readFile(join(sessionsDir, `${id}.json`), 'utf8'));
+        const session = sessions.get(id)!;
         const host = entities[0]!.host_model!;
         const all = rows.tables.get(host)!;
         const values = sqlite
@@ -155,13 +157,14 @@ describe.skipIf(real === undefined)('the rules on the real dataset', () => {
       const measures = results.filter(({ entities }) => entities[0]?.kind === 'measure');
       if (measures.length === 0) continue;
       const rows = new Rows(databasePath, meanings);
+      const sessions = sessionsIn(sessionsDir);
       const mean: Mean = (table, value) => {
         const values = rows.tables.get(table)!.map(value);
         return values.reduce((a, b) => a + b, 0) / values.length;
       };
       const sqlite = new DatabaseSync(databasePath, { readOnly: true });
       for (const { kb_id: id } of measures) {
-        const session = JSON.parse(await readFile(join(sessionsDir, `${id}.json`), 'utf8'));
+        const session = sessions.get(id)!;
         const rounded = (value: number): number => Number(value.toPrecision(12));
         found[`${database} ${id}`] = rounded(Number(sqlite.prepare(session.executed.sql).get()!['v']));
         expected[`${database} ${id}`] = rounded(MEASURES[`${database} ${id}`]?.(mean) ?? Number.NaN);

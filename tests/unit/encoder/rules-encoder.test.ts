@@ -6,12 +6,14 @@ import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, test } from 'vitest';
 
 import type { KbRow } from '../../../src/dataset/task.ts';
+import { SESSION_PAGES } from '../../../src/encoder/session-file.ts';
 import { encoderNamed } from '../../../src/encoder/registry.ts';
 import { encodeDag } from '../../../src/reference/encode-dag.ts';
 import { enrich } from '../../../src/reference/enrich.ts';
 import { ingest } from '../../../src/reference/ingest.ts';
 import { kbGraph } from '../../../src/reference/kb-graph.ts';
 import type { Model } from '../../../src/reference/model.ts';
+import { sessionsIn } from '../../helpers/setup-sessions.ts';
 import { temporaryFolder } from '../../helpers/temporary-folder.ts';
 
 const SCHEMA = `
@@ -294,7 +296,7 @@ describe('the rules encoder', () => {
       { knowledge: 'Fill Ratio (FR)', definition: String.raw`FR = \frac{level}{volume}` },
       { definition: 'Q = Gravity' },
     ]);
-    const good = JSON.parse(await readFile(join(sessionsDir, '0.json'), 'utf8'));
+    const good = sessionsIn(sessionsDir).get(0)!;
     expect(good).toMatchObject({
       kb_id: 0,
       host: 'tank',
@@ -302,7 +304,7 @@ describe('the rules encoder', () => {
       result: { status: 'encoded' },
     });
     expect(good.executed.sql).toContain('FROM "tank"');
-    expect(await readFile(join(sessionsDir, '1.md'), 'utf8')).toContain('## Questions');
+    expect(await readFile(join(sessionsDir, SESSION_PAGES), 'utf8')).toMatch(/^# KB 1 [^]*^## Questions$/m);
   });
 
   test('an unknown encoder is named with the legal ones', () => {
