@@ -45,8 +45,10 @@ export interface RunNodes {
 export interface RunRecord {
   /** Makes the end durable; the run counts as ended only after it has settled. */
   end(end: RunEnd): Promise<void>;
-  /** This head lets go of the run, which may go on elsewhere. */
+  /** This head lets go of the run in good order: it may go on elsewhere. */
   stop(): Promise<void>;
+  /** Writes nothing any more. */
+  halt(): void;
 }
 
 /** Puts the synthetic row of a lost attempt into the store and tells the run what came of it. */
@@ -252,6 +254,11 @@ export class ActiveRun {
     return this.#options.record.stop();
   }
 
+  /** As `abandon`, without a last word. */
+  halt(): void {
+    this.#options.record.halt();
+  }
+
   drain(graceMs: number): void {
     if (this.#phase.kind !== 'running') return;
     this.#phase = { kind: 'draining' };
@@ -272,7 +279,7 @@ export class ActiveRun {
       this.#options.nodes.close(node, this.runId);
     }
     this.#phase = { kind: 'ended', end: { kind: 'failed', error } };
-    void this.#options.record.stop();
+    this.#options.record.halt();
     this.#settle(this.#phase.end);
     this.#changed();
   }

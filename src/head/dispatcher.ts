@@ -8,7 +8,7 @@
  */
 import type { Logger } from '../kernel/log.ts';
 import type { ActiveRun } from './active-run.ts';
-import { chooseBatch, chooseSteal, leastLoaded, type StealSource } from './dispatch.ts';
+import { chooseBatch, chooseSteal, leastLoaded, type BatchChoice, type StealSource } from './dispatch.ts';
 import type { Grants, Permit } from './grants.ts';
 import type { NodeSession } from './node-session.ts';
 import type { NodeRecord, Roster } from './roster.ts';
@@ -39,6 +39,8 @@ interface Worker {
 export class Dispatcher {
   readonly #options: DispatcherOptions;
   readonly #steals = new Map<string, number>();
+  /** Tasks that go to a node as soon as its grant is durable: they count as its own meanwhile. */
+  readonly #reserved = new Map<string, number>();
   /** Until when a node gets nothing of a database, by node, run and database. */
   readonly #pauses = new Map<string, number>();
   #isScheduled = false;
@@ -111,7 +113,8 @@ export class Dispatcher {
   #workerOf({ name, session }: NodeRecord): Worker[] {
     if (!session) return [];
     const held = this.#options.runs().reduce((sum, run) => sum + run.ledger.heldBy(name).count, 0);
-    return [{ name, actors: session.hello.actors, session, held }];
+    const reserved = this.#reserved.get(name) ?? 0;
+    return [{ name, actors: session.hello.actors, session, held: held + reserved }];
   }
 
   /** Hands one batch to `worker`, of the run that has the least out. Whether there was one. */
@@ -142,11 +145,7 @@ export class Dispatcher {
     const permit = choice && permits.get(choice.database);
     if (!choice || !permit) return false;
     if (permit.kind === 'askable') {
-      void grants.begin(manifest, choice.database, worker.name).then(
-        () => this.schedule(),
-        () => this.later(PAUSE_MS),
-      );
-      // Not durable: granted at once. Else another database meanwhile, this one when the store has it.
+      this.#ask(run, choice, worker);
       return true;
     }
     const tasks = run.take(choice.database, choice.count, worker.name);
@@ -162,6 +161,25 @@ export class Dispatcher {
       },
     });
     return tasks.length > 0;
+  }
+
+  /** Gets `worker` the grant for what it is about to be given. Another database meanwhile; this one when the store has it. */
+  #ask(run: ActiveRun, { database, count }: BatchChoice, worker: Worker): void {
+    const { name } = worker;
+    const reserve = (change: number): void => {
+      const reserved = (this.#reserved.get(name) ?? 0) + change;
+      if (reserved > 0) this.#reserved.set(name, reserved);
+      else this.#reserved.delete(name);
+    };
+    reserve(count);
+    worker.held += count;
+    void this.#options.grants
+      .begin(run.manifest, database, name)
+      .then(
+        () => this.schedule(),
+        () => this.later(PAUSE_MS),
+      )
+      .finally(() => reserve(-count));
   }
 
   /** Asks another node to give back what it has not started, if `thief` could do it now. */

@@ -78,6 +78,12 @@ export class Heartbeat implements RunRecord {
     await this.#options.abandon();
   }
 
+  /** No more beats, at once. */
+  halt(): void {
+    clearInterval(this.#timer);
+    this.#isFenced = true;
+  }
+
   /** One more beat, after those before it. Never throws. */
   beat(): Promise<void> {
     const { log, onBeat, mayWrite } = this.#options;

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { chooseBatch, windowOf } from '../../../src/head/dispatch.ts';
+import { chooseBatch, chooseSteal, leastLoaded, windowOf, type StealSource } from '../../../src/head/dispatch.ts';
 
 const waiting = [
   { database: 'small', count: 2 },
@@ -34,5 +34,56 @@ describe('chooseBatch', () => {
         return choice.count > 0 && choice.count <= (source?.count ?? 0) && held + choice.count <= windowOf(actors);
       }),
     );
+  });
+});
+
+describe('chooseBatch under a limit', () => {
+  it('gives no more than the run may still have out', () => {
+    const input = { actors: 2, held: 0, heldDatabases: new Set<string>(), waiting };
+    expect(chooseBatch({ ...input, room: 3 })).toEqual({ database: 'large', count: 3 });
+    expect(chooseBatch({ ...input, room: 0 })).toBeUndefined();
+  });
+});
+
+describe('leastLoaded', () => {
+  it('is the node with the fewest tasks per actor, the first among equals', () => {
+    const nodes = [
+      { name: 'a', held: 8, actors: 2 },
+      { name: 'b', held: 8, actors: 4 },
+      { name: 'c', held: 2, actors: 1 },
+    ];
+    expect(leastLoaded(nodes)?.name).toBe('b');
+    expect(leastLoaded([])).toBeUndefined();
+  });
+});
+
+describe('chooseSteal', () => {
+  const source = (fields: Partial<StealSource>): StealSource => ({
+    node: 'rich',
+    actors: 2,
+    held: 20,
+    runId: 'r1',
+    database: 'shop',
+    unstarted: 10,
+    ...fields,
+  });
+  const idle = { actors: 2, held: 0 };
+
+  it('takes from the node with the most unstarted tasks of one database, so that both have the same load', () => {
+    const choice = chooseSteal(idle, [source({ node: 'poor', unstarted: 3 }), source({ unstarted: 18 })]);
+    expect(choice).toEqual({ node: 'rich', runId: 'r1', database: 'shop', count: 10 });
+  });
+
+  it('takes all of a small database rather than half of nothing, and at least one task', () => {
+    expect(chooseSteal(idle, [source({ unstarted: 4 })])?.count).toBe(4);
+    expect(chooseSteal(idle, [source({ held: 3, unstarted: 1 })])?.count).toBe(1);
+  });
+
+  it('leaves a node alone whose actors are about to start all it has', () => {
+    expect(chooseSteal(idle, [source({ held: 2, unstarted: 2 })])).toBeUndefined();
+  });
+
+  it('is nothing for a node without an idle actor', () => {
+    expect(chooseSteal({ actors: 2, held: 2 }, [source({})])).toBeUndefined();
   });
 });
