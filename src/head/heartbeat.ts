@@ -16,6 +16,9 @@ import type { ActiveRun, RunEnd, RunRecord } from './active-run.ts';
 /** Buckets take about one write per object and second; a waiter calls a run stalled after 300 s (§1L). */
 const BEAT_INTERVAL_MS = 5_000;
 
+/** Ids named as being retried, at most. */
+const MOST_NAMED = 10_000;
+
 /** What the head knows besides the run, at the moment of a beat. */
 export interface BeatFacts {
   /** Live and starting actors of all nodes (P-05). */
@@ -138,6 +141,7 @@ function statusOf(run: ActiveRun, { actors, nodes }: BeatFacts, end: RunEnd | un
     actors: { ...actors },
     rows_ok: rowsOk,
     rows_error: rowsError,
+    retrying: run.ledger.retrying.values().take(MOST_NAMED).toArray(),
     retried,
     late_rows: lateRows,
     duplicate_rows: duplicateRows,

@@ -94,6 +94,8 @@ export class RunLedger {
   readonly #tasks = new Map<string, LedgerTask>();
   readonly #queues = new Map<string, DatabaseQueue>();
   readonly #holdings = new NodeHoldings();
+  /** Ids that lost an attempt and are not done. */
+  readonly #retrying = new Set<string>();
   #losing = 0;
   #waiting = 0;
 
@@ -107,6 +109,7 @@ export class RunLedger {
       this.#tasks.set(task.instanceId, task);
       const queue = this.#queueOf(task.database);
       queue.total += 1;
+      if (task.lost > 0 && task.phase.kind !== 'row') this.#retrying.add(task.instanceId);
       if (task.phase.kind === 'waiting') this.#wait(task, queue, 'behind');
       else if (task.phase.kind === 'row') queue[task.phase.isError ? 'errors' : 'ok'] += 1;
       else if (task.phase.kind === 'out') this.#holdings.add(task.phase.node, task, task.phase.startedMs);
@@ -141,6 +144,11 @@ export class RunLedger {
   /** Nodes at which anything is out. */
   holders(): string[] {
     return this.#holdings.nodes();
+  }
+
+  /** Ids whose lost attempt is started again: the row that they have does not count. */
+  get retrying(): ReadonlySet<string> {
+    return this.#retrying;
   }
 
   get outCount(): number {
@@ -199,6 +207,7 @@ export class RunLedger {
     }
     this.#leave(task);
     task.attempt += 1;
+    this.#retrying.add(task.instanceId);
     this.#wait(task, this.#queues.get(task.database), 'front');
     return 'retried';
   }
@@ -307,6 +316,7 @@ export class RunLedger {
     const queue = this.#queues.get(task.database);
     if (task.phase.kind === 'unstored' && queue) queue.unstored -= 1;
     this.#leave(task);
+    this.#retrying.delete(task.instanceId);
     task.phase = isError ? ROW.error : ROW.ok;
     if (queue) queue[isError ? 'errors' : 'ok'] += 1;
   }

@@ -10,6 +10,7 @@ import type { ObjectStore } from '../store/port.ts';
 import { listFolders } from '../store/prefix.ts';
 import { canonicalRow } from './canonical-row.ts';
 import type { RunCounts } from './run-counts.ts';
+import { idStateOf } from './id-state.ts';
 import { isManifestError, readManifest, type Manifest } from './manifest.ts';
 import { storeRows } from './row-source.ts';
 import { readStatus, type RunStatus } from './status.ts';
@@ -72,7 +73,7 @@ export async function runSummary(
   const [manifest, status] = await Promise.all([readManifest(store, runId), readStatus(store, runId, options)]);
   const total = new Set(manifest.instance_ids).size;
   // An ended run's status is its last word; of any other the rows are asked.
-  const done = status?.terminal_state === 'done' ? status.rows_done : await countRows(store, manifest, options);
+  const done = status?.terminal_state === 'done' ? status.rows_done : await countRows(store, manifest, status, options);
   const beat = status?.last_heartbeat_ts;
   return {
     runId,
@@ -88,21 +89,23 @@ export async function runSummary(
   };
 }
 
-/** What became of every id, from the rows themselves: all of them are read. */
+/** What became of every id, from the rows themselves: all of them are read. A run that is done retries nothing. */
 export async function readCounts(
   store: ObjectStore,
   manifest: Manifest,
   options: PersistOptions = {},
 ): Promise<RunCounts> {
   const source = storeRows(store, manifest.run_id, options);
-  const files = await source.list();
+  const [files, status] = await Promise.all([source.list(), readStatus(store, manifest.run_id, options)]);
+  const retryLost = status?.terminal_state === 'done' ? 0 : manifest.retry_lost;
   const limit = pLimit(2 * READS_AT_ONCE);
   const ids = [...new Set(manifest.instance_ids)];
   const ends = await Promise.all(
     ids.map((id) =>
       limit(async () => {
         const row = await canonicalRow(files.get(id) ?? [], (file) => source.read(file));
-        return row.kind === 'row' ? (row.isError ? 'error' : 'ok') : 'missing';
+        const state = idStateOf(row, retryLost);
+        return state.kind === 'done' ? (state.isError ? 'error' : 'ok') : 'missing';
       }),
     ),
   );
@@ -113,6 +116,7 @@ export async function readCounts(
 
 function stateOf(status: RunStatus | undefined, isComplete: boolean, nowMs: number): RunState {
   if (status?.terminal_state) return status.terminal_state;
+  if (status?.stopped) return isComplete ? 'done' : 'stopped';
   const beat = status?.last_heartbeat_ts;
   if (beat && nowMs - beat * 1000 < LIVE_WITHIN_MS) return 'live';
   return isComplete ? 'done' : 'stopped';
@@ -127,8 +131,20 @@ async function summaryOrId(store: ObjectStore, runId: string, options: PersistOp
   }
 }
 
-/** Ids of the run that have a row, whatever is in it. */
-async function countRows(store: ObjectStore, manifest: Manifest, options: PersistOptions): Promise<number> {
+/**
+ * Ids of the run that are done. Names tell it, as long as some have none at all, less those that the status knows to be
+ * retried; when every id has a name the rows are read.
+ */
+async function countRows(
+  store: ObjectStore,
+  manifest: Manifest,
+  status: RunStatus | undefined,
+  options: PersistOptions,
+): Promise<number> {
   const files = await storeRows(store, manifest.run_id, options).list();
-  return new Set(manifest.instance_ids.filter((id) => files.has(id))).size;
+  const retrying = new Set(status?.retrying);
+  const ids = new Set(manifest.instance_ids);
+  const named = [...ids].filter((id) => files.has(id));
+  if (named.length === ids.size) return (await readCounts(store, manifest, options)).done;
+  return named.filter((id) => !retrying.has(id)).length;
 }

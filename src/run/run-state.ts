@@ -4,18 +4,24 @@
  * At every look, in this order: the terminal state; a row for every id; a heartbeat that stopped while the head lives
  * (`stalled`); no head (`headless`); nothing new for too long (`timed-out`); a single look was asked for.
  *
- * Invariants: W1 rows are counted, never believed from the heartbeat. W2 progress is a new row, a task that starts or
+ * Invariants: W1 rows are counted, never believed from the heartbeat; before every id having one means the end, they are
+ * read: a lost attempt that will be run again is not done, nor is a row that cannot be read (`id-state.ts`). W2 progress is a new row, a task that starts or
  * ends, and a transcript that grows (V-01, V-03): a slow task is not a stalled run. W3 a heartbeat counts as stopped only
  * if it is old by its own time AND did not change under our eyes, so that clocks may differ. W4 a run whose rows are all
  * there while its heart beats is still shipping: it gets a moment to say that it is done, so that a fetch right after
  * the wait finds the shards of the last tasks too.
  */
+import pLimit from 'p-limit';
+
 import { sleep as wait } from '../kernel/retry.ts';
 import type { PersistOptions } from '../store/create-or-confirm.ts';
 import { parseRowName, rowsPrefix } from '../store/layout.ts';
 import type { ObjectStore } from '../store/port.ts';
 import { listAll } from '../store/prefix.ts';
+import { addRowPath, canonicalRow, type RowFile } from './canonical-row.ts';
+import { idStateOf } from './id-state.ts';
 import { readManifest, type Manifest } from './manifest.ts';
+import { storeRows } from './row-source.ts';
 import { readStatus, type RunStatus } from './status.ts';
 
 export type WaitEnd =
@@ -60,6 +66,11 @@ export interface WaitOptions {
   readonly sleep?: (ms: number, signal?: AbortSignal) => Promise<unknown>;
 }
 
+const READS_AT_ONCE = 32;
+
+/** Ids whose rows were read and came to an end, with how many row files they had then. */
+type Settled = Map<string, number>;
+
 interface Sight extends RunProgress {
   /** Changes with every progress (W2). */
   readonly trace: string;
@@ -70,8 +81,9 @@ export async function waitForRun(options: WaitOptions): Promise<WaitResult> {
   const { runId, pollMs = 10_000, signal, now = Date.now, sleep = wait } = options;
   const manifest = await readManifest(options.store, runId);
   const watch = new Watch(manifest, options, now());
+  const settled: Settled = new Map();
   for (;;) {
-    const sight = await look(options, manifest);
+    const sight = await look(options, manifest, settled);
     watch.saw(sight, now());
     options.onProgress?.(progressOf(sight));
     const end = await judge(options, watch, sight, now());
@@ -147,35 +159,60 @@ async function judge(options: WaitOptions, watch: Watch, sight: Sight, nowMs: nu
   return undefined;
 }
 
-async function look(
-  { store, runId, minAttempt = 1, instanceIds, signal }: WaitOptions,
-  manifest: Manifest,
-): Promise<Sight> {
+async function look(options: WaitOptions, manifest: Manifest, settled: Settled): Promise<Sight> {
+  const { store, runId, minAttempt = 1, instanceIds, signal } = options;
   const wanted = new Set(instanceIds ?? manifest.instance_ids);
-  const [status, { ids, newestMs }] = await Promise.all([
+  const [status, { files, newestMs }] = await Promise.all([
     readStatus(store, runId, { signal }),
     scanRows(store, runId, wanted, minAttempt, { signal }),
   ]);
+  const retrying = new Set(status?.terminal_state ? [] : status?.retrying);
+  let rows = [...files.keys()].filter((id) => !retrying.has(id)).length;
+  if (files.size === wanted.size && !status?.terminal_state) {
+    rows = await readEnds(store, manifest, files, settled, { signal });
+  }
   const inFlight = (status?.in_flight ?? []).map(({ instance_id }) => instance_id).sort();
-  return { total: wanted.size, rows: ids, status, trace: JSON.stringify([ids, newestMs, inFlight]) };
+  return { total: wanted.size, rows, status, trace: JSON.stringify([rows, newestMs, inFlight]) };
 }
 
-/** How many of `wanted` have a row, and when the newest object beside the rows (rows, partial transcripts) was written. */
+/** The rows of `wanted`, and when the newest object beside them (rows, partial transcripts) was written. */
 async function scanRows(
   store: ObjectStore,
   runId: string,
   wanted: ReadonlySet<string>,
   minAttempt: number,
   options: PersistOptions,
-): Promise<{ ids: number; newestMs: number }> {
-  const found = new Set<string>();
+): Promise<{ files: Map<string, RowFile[]>; newestMs: number }> {
+  const prefix = rowsPrefix(runId);
+  const files = new Map<string, RowFile[]>();
   let newestMs = 0;
-  for await (const { name, updatedMs } of listAll(store, rowsPrefix(runId), options)) {
+  for await (const { name, updatedMs } of listAll(store, prefix, options)) {
     newestMs = Math.max(newestMs, updatedMs);
     const row = parseRowName(name);
-    if (row && row.attempt >= minAttempt && wanted.has(row.instanceId)) found.add(row.instanceId);
+    if (row && row.attempt >= minAttempt && wanted.has(row.instanceId)) addRowPath(files, name.slice(prefix.length));
   }
-  return { ids: found.size, newestMs };
+  return { files, newestMs };
+}
+
+/** How many ids are done, by what stands in their rows; what was read once and has no new file is not read again. */
+async function readEnds(
+  store: ObjectStore,
+  manifest: Manifest,
+  files: ReadonlyMap<string, readonly RowFile[]>,
+  settled: Settled,
+  options: PersistOptions,
+): Promise<number> {
+  const source = storeRows(store, manifest.run_id, options);
+  const limit = pLimit(READS_AT_ONCE);
+  const isDone = async (id: string, own: readonly RowFile[]): Promise<boolean> => {
+    if (settled.get(id) === own.length) return true;
+    const row = await canonicalRow(own, (file) => source.read(file));
+    if (idStateOf(row, manifest.retry_lost).kind === 'open') return false;
+    settled.set(id, own.length);
+    return true;
+  };
+  const done = await Promise.all(Array.from(files, ([id, own]) => limit(() => isDone(id, own))));
+  return done.filter(Boolean).length;
 }
 
 function progressOf({ total, rows, status }: Sight): RunProgress {

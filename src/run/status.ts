@@ -46,6 +46,8 @@ const statusSchema = z.looseObject({
       }),
     )
     .default([]),
+  /** Ids whose lost attempt is started again: the row that they have does not count. At most 10,000 are named. */
+  retrying: z.array(z.string()).default([]),
   /** Attempts that were lost and started again. */
   retried: count,
   /** Real rows that found a synthetic one in their place, and second real ones. */

@@ -138,7 +138,10 @@ describe('a lost attempt', () => {
     const node = await scene.join('n1');
     await scene.run(noop(['a_1', 'a_2']));
     await node.has('a_1', 'a_2');
-    await putRow(scene.store, row('a_1', { error: 'actor-lost', synthetic: { reason: 'actor-lost', cause: 'exit 1' } }));
+    await putRow(
+      scene.store,
+      row('a_1', { error: 'actor-lost', synthetic: { reason: 'actor-lost', cause: 'exit 1' } }),
+    );
     node.says('a_1', Outcome.LOST);
     await waitUntil('it is handed out again', () => node.batches.some(({ tasks }) => tasks[0]?.attempt === 2));
     await node.ends('a_2');

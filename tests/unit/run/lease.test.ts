@@ -35,16 +35,26 @@ const clock = (): Clock => new Clock();
 
 /** A lease as a process of another machine wrote it: nobody here can tell whether it lives. */
 async function putForeign(store: ObjectStore, name: string, fields: Partial<LeaseDocument>): Promise<string> {
-  const document = { epoch: 4, head_id: 'far', boot_id: 'b', address: '10.0.0.9:6380', kind: 'daemon', renewed_at_ms: 1 };
+  const document = {
+    epoch: 4,
+    head_id: 'far',
+    boot_id: 'b',
+    address: '10.0.0.9:6380',
+    kind: 'daemon',
+    renewed_at_ms: 1,
+  };
   const standing = await store.stat(name);
   const bytes = jsonBytes({ ...document, ...fields });
-  const written = standing
-    ? await store.replace(name, bytes, standing.generation)
-    : await store.create(name, bytes);
+  const written = standing ? await store.replace(name, bytes, standing.generation) : await store.create(name, bytes);
   return written.generation ?? '';
 }
 
-const take = (store: ObjectStore, headId: string, time: Clock, more: Partial<LeaseOptions> = {}): Promise<LeaseOutcome> =>
+const take = (
+  store: ObjectStore,
+  headId: string,
+  time: Clock,
+  more: Partial<LeaseOptions> = {},
+): Promise<LeaseOutcome> =>
   Lease.acquire({
     store,
     name: HEAD_LEASE_NAME,

@@ -61,6 +61,36 @@ describe('waiting for a run', () => {
     expect(seen).toEqual([1, 1, 2]);
   });
 
+  it('does not take a lost attempt that will be run again for an end, nor a row that cannot be read', async () => {
+    const lost = row('a_1', { error: 'actor-lost', synthetic: { reason: 'actor-lost', cause: 'exit 1' } });
+    const scene = await Scene.of(['a_1', 'a_2']);
+    await putRow(scene.store, lost);
+    await scene.store.create('runs/r1/rows/a_2/attempt-1.json', Buffer.from('{"torn'));
+    const seen: number[] = [];
+    const end = await scene.wait({ onProgress: ({ rows }) => void seen.push(rows) }, async (second) => {
+      if (second === 10) await putRow(scene.store, row('a_2'), 2);
+      // The second loss of an id is its end.
+      if (second === 20) await putRow(scene.store, lost, 2);
+    });
+    expect(end).toMatchObject({ kind: 'done', rows: 2 });
+    expect(seen).toEqual([0, 1, 2]);
+  });
+
+  it('believes the head that an id is being retried, before it has to read', async () => {
+    const scene = await Scene.of(['a_1', 'a_2']);
+    await putRow(scene.store, row('a_1', { error: 'actor-lost', synthetic: { reason: 'actor-lost', cause: 'x' } }));
+    await scene.beat({ retrying: ['a_1'] });
+    expect(await scene.wait({ pollMs: 0 })).toMatchObject({ kind: 'poll-once-exit', rows: 0 });
+    expect(await runSummary(scene.store, 'r1', {}, scene.nowMs)).toMatchObject({ done: 0, state: 'live' });
+    await putRow(scene.store, row('a_2'));
+    expect(await scene.wait({ pollMs: 0 })).toMatchObject({ kind: 'poll-once-exit', rows: 1 });
+    expect(await runSummary(scene.store, 'r1', {}, scene.nowMs)).toMatchObject({ done: 1, state: 'live' });
+    const counts = await readCounts(scene.store, manifestOf(['a_1', 'a_2']));
+    expect(counts).toMatchObject({ done: 1, ok: 1, errors: 0, missing: 1 });
+    await scene.beat({ stopped: true });
+    expect(await runSummary(scene.store, 'r1', {}, scene.nowMs)).toMatchObject({ state: 'stopped' });
+  });
+
   it('gives a run with all its rows a moment to ship the rest, while its heart beats', async () => {
     const scene = await Scene.of(['a_1']);
     await putRow(scene.store, row('a_1'));
