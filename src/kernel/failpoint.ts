@@ -35,6 +35,9 @@ export const FAIL_POINTS = [
 
 /** Those of a node with a spool: the embedded default has none, so its own crash test meets none of these. */
 export const NODE_FAIL_POINTS = [
+  'dataset.before-publish',
+  'dataset.after-publish',
+  'peer-reference.before-commit',
   'spool.after-grant',
   'spool.after-start',
   'spool.after-result',

@@ -15,6 +15,7 @@ import { z } from 'zod';
 
 import { sha256 } from '../kernel/digest.ts';
 import { SkeinError } from '../kernel/errors.ts';
+import { failPoint } from '../kernel/failpoint.ts';
 import { canonicalJson, parseJson } from '../kernel/json.ts';
 import { syncTree } from '../reference/marked-tree.ts';
 import { sweepDeadTemps } from '../reference/dead-temps.ts';
@@ -85,8 +86,10 @@ async function fetchDatabase(download: DatasetDownload, database: string, digest
       await writeTemp(join(work, MARKERS.downloadComplete), Buffer.from('ok'));
       // Without its marker it is nobody's.
       await rm(dir, { recursive: true, force: true });
+      failPoint('dataset.before-publish');
       await rename(work, dir);
       await fsyncDirectory(parent);
+      failPoint('dataset.after-publish');
     } finally {
       await rm(work, { recursive: true, force: true });
     }

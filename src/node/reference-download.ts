@@ -10,6 +10,7 @@ import { mkdir, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { SkeinError } from '../kernel/errors.ts';
+import { failPoint } from '../kernel/failpoint.ts';
 import { parseJson } from '../kernel/json.ts';
 import { writeIdentityRecord } from '../reference/build-facts.ts';
 import { commitTree } from '../reference/commit.ts';
@@ -78,6 +79,7 @@ async function fetchReference(download: ReferenceDownload, place: ShardPlace, ro
     for (const name of SIDE_CARS) await rm(join(tree, name), { force: true });
     for (const { source, mtimeS } of slice.files) await utimes(source, mtimeS, mtimeS);
     await syncTree(tree);
+    failPoint('peer-reference.before-commit');
     await commitTree({
       tree,
       target: join(root, database),
