@@ -13,6 +13,7 @@ import { createLogger } from '../kernel/log.ts';
 import { Node } from '../node/node.ts';
 import { fixedPlaces } from '../node/places.ts';
 import type { ObjectStore } from '../store/port.ts';
+import { ONE_PROCESS } from '../wire/channel.ts';
 import { HeadClient } from '../wire/head-client.ts';
 import { makeWorkDir } from './work-dir.ts';
 
@@ -83,7 +84,7 @@ export async function runEmbedded(options: EmbeddedRunOptions): Promise<Embedded
       log: log.child({ part: 'node' }),
       onHeadLost: lost.reject,
     });
-    using client = new HeadClient(head.address, security);
+    using client = new HeadClient(head.address, security, { keepalive: ONE_PROCESS });
     await client.startRun(manifest.run_id);
     return await Promise.race([follow(client, options, drain), lost.promise]);
   } catch (error) {

@@ -26,6 +26,7 @@ import { acquireRunLease } from '../run/run-lease.ts';
 import { readStoredStatus, type RunStatus } from '../run/status.ts';
 import { HEAD_LEASE_NAME } from '../store/layout.ts';
 import type { ObjectStore } from '../store/port.ts';
+import { ONE_PROCESS } from '../wire/channel.ts';
 import { duplex, tokenGuard } from '../wire/handlers.ts';
 import type { Security } from '../wire/security.ts';
 import { createServer, listen } from '../wire/server.ts';
@@ -102,7 +103,11 @@ export class Head implements AsyncDisposable {
   private constructor(options: HeadOptions) {
     this.#options = options;
     const { store, log, kind, security, lostAfterMs = LOST_AFTER_MS } = options;
-    this.#server = createServer({ security, open: [RunServiceService.health.path] });
+    this.#server = createServer({
+      security,
+      open: [RunServiceService.health.path],
+      keepalive: kind === 'embedded' ? ONE_PROCESS : undefined,
+    });
     const { signal } = this.#stopping;
     const mayAct = (): boolean => this.#holdsLease();
     this.#grants = new Grants({ store, log, isDurable: kind === 'daemon' });

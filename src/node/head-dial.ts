@@ -102,7 +102,9 @@ export function dialHead(options: DialOptions): Dial {
     }
   });
   stream.on('drain', () => options.onDrain());
-  stream.on('error', (error: ServiceError) => end(fromServiceError(`head ${address}`, error)));
+  stream.on('error', (error: ServiceError) =>
+    end(fromServiceError(`head ${address}`, error, security.tls !== undefined)),
+  );
   stream.on('status', () => end(undefined));
   try {
     stream.write({

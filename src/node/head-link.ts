@@ -13,7 +13,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { NodeEvent, type HeadOrder, type LinkResponse, type Welcome } from '../gen/skein/v1/node.ts';
 import { asError, isSkeinError, SkeinError } from '../kernel/errors.ts';
-import type { Keepalive } from '../wire/channel.ts';
+import { ONE_PROCESS, type Keepalive } from '../wire/channel.ts';
 import type { Security } from '../wire/security.ts';
 import { DEFAULT_WINDOW, Session, type FrameWriter } from '../wire/session.ts';
 import { requireCompatible } from '../wire/version-skew.ts';
@@ -33,7 +33,7 @@ export interface HeadLinkOptions {
     readonly version: string;
     readonly actors: number;
   };
-  /** Dials again for ever after a cut. Else the first cut is the end. */
+  /** Dials again for ever after a cut. Else the first cut is the end: for a head in the same process. */
   readonly reconnect: boolean;
   /** With `reconnect`: how long the first dial is tried again while nobody answers. Default 10,000. */
   readonly connectTimeoutMs?: number;
@@ -121,7 +121,8 @@ export class HeadLink implements AsyncDisposable {
 
   /** One dial, up to the welcome. */
   async #connect(): Promise<Dial> {
-    const { address, security, hello, keepalive, welcomeMs = 10_000 } = this.#options;
+    const { address, security, hello, reconnect, welcomeMs = 10_000 } = this.#options;
+    const { keepalive = reconnect ? undefined : ONE_PROCESS } = this.#options;
     const { lastReceived } = this.#session;
     const dial = dialHead({
       address,

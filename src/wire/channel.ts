@@ -2,7 +2,10 @@
  * The settings of every gRPC channel and server of Skein, typed so that a misspelt key cannot be ignored in silence
  * (grpc-js takes any string), and the token that calls carry.
  */
-import { Metadata, type ChannelOptions } from '@grpc/grpc-js';
+import { logVerbosity, Metadata, setLogVerbosity, type ChannelOptions } from '@grpc/grpc-js';
+
+// It writes to stderr what it also throws; what is worth saying is said by whoever catches it.
+setLogVerbosity(logVerbosity.NONE);
 
 /** The largest message that either side takes. Batches stay far below it; big things go through the store. */
 export const MAX_MESSAGE_BYTES = 8 * 1024 * 1024;
@@ -14,6 +17,9 @@ export interface Keepalive {
   /** How long the answer may take. Default 3,000. */
   readonly timeoutMs: number;
 }
+
+/** For two ends in one process: neither can be gone without the other, and a process that was stopped goes on. */
+export const ONE_PROCESS: Keepalive = { timeMs: 3_600_000, timeoutMs: 600_000 };
 
 /** Both sides ask for signs of life, so a peer that was frozen or cut off is noticed within `time + timeout`. */
 export const CHANNEL_OPTIONS = {

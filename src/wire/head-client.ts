@@ -54,12 +54,14 @@ export class HeadClient implements Disposable {
   readonly #client: RunServiceClient;
   readonly #sockets: DialledSockets;
   readonly #address: string;
+  readonly #usesTls: boolean;
   readonly #metadata: Metadata;
   readonly #connectTimeoutMs: number;
 
   /** Connects with the first call. @throws SkeinError INVALID_INPUT when the certificates cannot be used */
   constructor(address: string, security: Security, { connectTimeoutMs = 0, keepalive }: HeadClientOptions = {}) {
     this.#address = address;
+    this.#usesTls = security.tls !== undefined;
     this.#metadata = tokenMetadata(security.token);
     this.#connectTimeoutMs = connectTimeoutMs;
     this.#sockets = new DialledSockets(clientCredentials(security, address));
@@ -147,7 +149,7 @@ export class HeadClient implements Disposable {
     try {
       yield* stream as AsyncIterable<WatchRunResponse>;
     } catch (error) {
-      throw fromServiceError(`head ${this.#address}: progress of run ${runId}`, error as ServiceError);
+      throw fromServiceError(`head ${this.#address}: progress of run ${runId}`, error as ServiceError, this.#usesTls);
     } finally {
       stream.cancel();
     }
@@ -176,7 +178,7 @@ export class HeadClient implements Disposable {
   ): Promise<Response> {
     return new Promise((resolve, reject) => {
       method(request, this.#metadata, { deadline: Date.now() + deadlineMs }, (error, response) =>
-        error ? reject(fromServiceError(`head ${this.#address}`, error)) : resolve(response),
+        error ? reject(fromServiceError(`head ${this.#address}`, error, this.#usesTls)) : resolve(response),
       );
     });
   }

@@ -2,6 +2,7 @@
  * Who may talk to a head, and over what: a token on every call, and TLS when certificates are given; mutual as soon as a
  * CA is. Nothing here reads a file or a variable: whoever assembles gives the bytes.
  */
+import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { checkServerIdentity } from 'node:tls';
 
@@ -29,7 +30,7 @@ export interface Security {
 export function clientCredentials({ tls }: Security, address: string): ChannelCredentials {
   if (!tls) return ChannelCredentials.createInsecure();
   const { ca, cert, key } = tls;
-  requirePair(tls);
+  requireUsable(tls);
   const host = hostOf(address);
   return usable(() =>
     ChannelCredentials.createSsl(ca ?? null, key ?? null, cert ?? null, {
@@ -50,7 +51,7 @@ export function serverNameFor(address: string): string | undefined {
 export function serverCredentials({ tls }: Security): ServerCredentials {
   if (!tls) return ServerCredentials.createInsecure();
   const { ca, cert, key } = tls;
-  requirePair(tls);
+  requireUsable(tls);
   if (!cert || !key) throw new SkeinError('INVALID_INPUT', 'TLS: a head needs --tls-cert and --tls-key');
   return usable(() =>
     ServerCredentials.createSsl(ca ?? null, [{ private_key: key, cert_chain: cert }], ca !== undefined),
@@ -61,16 +62,25 @@ function hostOf(address: string): string {
   return address.slice(0, address.lastIndexOf(':')).replaceAll(/[[\]]/g, '');
 }
 
-function requirePair({ cert, key }: TlsFiles): void {
-  if ((cert === undefined) === (key === undefined)) return;
-  throw new SkeinError('INVALID_INPUT', 'TLS: --tls-cert and --tls-key go together, and only one of them is given');
+function requireUsable({ ca, cert, key }: TlsFiles): void {
+  if ((cert === undefined) !== (key === undefined)) {
+    throw new SkeinError('INVALID_INPUT', 'TLS: --tls-cert and --tls-key go together, and only one of them is given');
+  }
+  // OpenSSL takes a file without any certificate for a CA that signed nothing.
+  for (const [flag, bytes] of [['--tls-ca', ca] as const, ['--tls-cert', cert] as const]) {
+    try {
+      if (bytes) new X509Certificate(bytes);
+    } catch (error) {
+      throw new SkeinError('INVALID_INPUT', `TLS: ${flag} holds no certificate in PEM form`, { cause: error });
+    }
+  }
 }
 
 function usable<T>(make: () => T): T {
   try {
     return make();
   } catch (error) {
-    const text = `TLS: the certificate, its key or the CA cannot be used: ${asError(error).message}`;
+    const text = `TLS: --tls-cert and --tls-key cannot be used: ${asError(error).message}`;
     throw new SkeinError('INVALID_INPUT', text, { cause: error });
   }
 }

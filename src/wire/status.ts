@@ -48,21 +48,22 @@ export function toServiceError(thrown: unknown): Pick<ServiceError, 'code' | 'de
 /**
  * A failed call as a SkeinError that names the peer, says what is wrong there, and what to do. UNAVAILABLE is worth another
  * try; a peer that speaks another protocol or shows another certificate is PREFLIGHT.
+ * @param usesTls whether TLS was spoken to the peer
  */
-export function fromServiceError(where: string, error: ServiceError): SkeinError {
+export function fromServiceError(where: string, error: ServiceError, usesTls = false): SkeinError {
   const named = error.metadata?.get(CODE_KEY)[0] as ErrorCode | undefined;
   const details = error.details || error.message;
-  const { code, text } = named === undefined ? foreign(error.code, details) : { code: named, text: details };
+  const { code, text } = named === undefined ? foreign(error.code, details, usesTls) : { code: named, text: details };
   return new SkeinError(code, `${where}: ${text}`, { cause: error });
 }
 
-function foreign(code: status, details: string): { code: ErrorCode; text: string } {
+function foreign(code: status, details: string, usesTls: boolean): { code: ErrorCode; text: string } {
   // HTTP/2 streams that a dying peer resets arrive as INTERNAL.
   const isReset = code === status.INTERNAL && details.includes('RST_STREAM');
   const ours = isReset ? 'UNAVAILABLE' : (FOREIGN[code] ?? 'INTERNAL');
   switch (ours) {
     case 'UNAVAILABLE': {
-      const { text, isLasting } = explainUnreachable(details);
+      const { text, isLasting } = explainUnreachable(details, usesTls);
       return { code: isLasting ? 'PREFLIGHT' : ours, text };
     }
     case 'DEADLINE':

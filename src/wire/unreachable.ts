@@ -9,14 +9,13 @@ interface Explanation {
   readonly isLasting: boolean;
 }
 
+const REFUSED = /No connection established.*(Failed to connect|ECONNRESET|EPIPE)/s;
+
 const PASSING: readonly (readonly [RegExp, string])[] = [
   [/ECONNREFUSED/, 'nothing listens there: start it with `skein start --head`, or give its --address'],
   [/ENOTFOUND|EAI_AGAIN|Name resolution failed/, 'its host name is not known here: see --address'],
   [/EHOSTUNREACH|ENETUNREACH|ETIMEDOUT|connect timed out/, 'its host cannot be reached from here'],
-  [
-    /No connection established.*(Failed to connect|ECONNRESET|EPIPE)/s,
-    'it closes every connection: it wants TLS (give --tls-ca), or it is the port of another product',
-  ],
+  [REFUSED, 'it closes every connection: it wants TLS (give --tls-ca), or it is the port of another product'],
   [
     /Connection dropped|keepalive|RST_STREAM|too_many_pings|ECONNRESET|EPIPE|Call cancelled|GOAWAY/i,
     'the connection was lost',
@@ -47,10 +46,18 @@ const LASTING: readonly (readonly [RegExp, string])[] = [
   [/Protocol error|HTTP status code/, 'it does not speak gRPC: is that the port of another product?'],
 ];
 
-/** @param details the text of a gRPC status UNAVAILABLE */
-export function explainUnreachable(details: string): Explanation {
+/** With TLS 1.3 a certificate that is not taken shows as nothing but a connection that closes. */
+const REFUSED_OVER_TLS =
+  'it closes every connection: it does not take our certificate (--tls-cert), or it is the port of another product';
+
+/**
+ * @param details the text of a gRPC status UNAVAILABLE
+ * @param usesTls whether TLS was spoken to the peer
+ */
+export function explainUnreachable(details: string, usesTls: boolean): Explanation {
   const find = (list: typeof LASTING): string | undefined => list.find(([pattern]) => pattern.test(details))?.[1];
   const lasting = find(LASTING);
   if (lasting !== undefined) return { text: lasting, isLasting: true };
+  if (usesTls && REFUSED.test(details)) return { text: REFUSED_OVER_TLS, isLasting: false };
   return { text: find(PASSING) ?? details.split('\n', 1)[0] ?? '', isLasting: false };
 }

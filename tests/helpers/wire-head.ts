@@ -1,9 +1,14 @@
-/** A head that has nothing but its sessions with nodes: the real server, the real guards, and a record of what it was told. */
+/**
+ * A head that has nothing but its sessions with nodes, and a run that says what the test lets it say: the real server, the real
+ * guards, and a record of what it was told.
+ */
 import { NodeServiceService } from '../../src/gen/skein/v1/node.ts';
+import { RunServiceService, type WatchRunResponse } from '../../src/gen/skein/v1/run.ts';
 import type { Event, NodeListener, NodeSession } from '../../src/head/node-session.ts';
 import { NodeSessions } from '../../src/head/node-sessions.ts';
+import { VERSION } from '../../src/kernel/version.ts';
 import type { Keepalive } from '../../src/wire/channel.ts';
-import { duplex, tokenGuard } from '../../src/wire/handlers.ts';
+import { duplex, serverStream, tokenGuard, unary } from '../../src/wire/handlers.ts';
 import type { Security } from '../../src/wire/security.ts';
 import { createServer, listen } from '../../src/wire/server.ts';
 
@@ -18,6 +23,10 @@ export interface WireHeadOptions {
   readonly port?: number;
   readonly epoch?: number;
   readonly helloMs?: number;
+  readonly requestMs?: number;
+  readonly version?: string;
+  /** What a client that follows a run gets; the stream ends with it. */
+  progress?(runId: string, signal: AbortSignal): AsyncIterable<WatchRunResponse>;
   onEvent?(session: NodeSession, event: Event): void;
   onJoined?(session: NodeSession): void;
 }
@@ -34,7 +43,8 @@ export interface WireHead extends Disposable {
 }
 
 export async function startWireHead(options: WireHeadOptions = {}): Promise<WireHead> {
-  const { security = { token: TOKEN }, keepalive, port = 0, epoch = 1, helloMs } = options;
+  const { security = { token: TOKEN }, keepalive, port = 0, epoch = 1, helloMs, requestMs } = options;
+  const { version = VERSION } = options;
   const story: string[] = [];
   let newest: NodeSession | undefined;
   const listener: NodeListener = {
@@ -51,9 +61,27 @@ export async function startWireHead(options: WireHeadOptions = {}): Promise<Wire
     refused: (node, error) => void story.push(`refused ${node}: ${error.message}`),
   };
   const sessions = new NodeSessions(listener, helloMs);
-  const server = createServer({ security, open: [], ...(keepalive && { keepalive }) });
-  server.addService(NodeServiceService, {
-    link: duplex(tokenGuard(security.token), (stream) => sessions.serve(stream)),
+  const server = createServer({
+    security,
+    open: [RunServiceService.health.path],
+    keepalive,
+    ...(requestMs !== undefined && { requestMs }),
+  });
+  const guard = tokenGuard(security.token);
+  server.addService(NodeServiceService, { link: duplex(guard, (stream) => sessions.serve(stream)) });
+  server.addService(RunServiceService, {
+    health: unary(
+      () => {},
+      () => ({ version }),
+    ),
+    describe: unary(guard, () => ({ version, storeUrl: 'file:///store', headId: 'h', bootId: 'b', epoch })),
+    drainRun: unary(guard, () => {
+      story.push('drained');
+      return {};
+    }),
+    watchRun: serverStream(guard, async ({ runId }: { runId: string }, stream, signal) => {
+      for await (const progress of options.progress?.(runId, signal) ?? []) stream.write(progress);
+    }),
   });
   const bound = await listen(server, '127.0.0.1', port, security);
   const stop = (): void => server.forceShutdown();
