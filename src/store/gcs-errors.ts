@@ -51,6 +51,10 @@ const NEVER_SENT = new Set([
   'ERR_TLS_CERT_ALTNAME_INVALID',
 ]);
 
+/** What the library says of credentials that are missing, unreadable, expired or revoked. */
+const BAD_CREDENTIALS =
+  /default credentials|credential file|could not refresh access token|invalid_(?:grant|rapt|client)|private_key/i;
+
 /** The HTTP status of whatever the library threw. None: no answer, or one that began well (a 200 whose body was cut). */
 export function statusOf(thrown: unknown): number | undefined {
   const { code, status, response } = (thrown ?? {}) as Record<string, unknown>;
@@ -64,9 +68,7 @@ export function statusOf(thrown: unknown): number | undefined {
 
 export function verdictOf(thrown: unknown): Verdict {
   const text = textOf(thrown);
-  if (/could not (?:load the default credentials|refresh access token)|invalid_grant|invalid_rapt/i.test(text)) {
-    return 'no-credentials';
-  }
+  if (BAD_CREDENTIALS.test(text)) return 'no-credentials';
   const status = statusOf(thrown);
   switch (status) {
     case undefined:

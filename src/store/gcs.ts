@@ -45,9 +45,12 @@ export async function openGcsStore(url: string, field = '--store', options: GcsO
       await retry(ask, { tries: 4, isRetryable: isTransient, signal, onRetry });
     });
   } catch (error) {
+    const fields = { field };
+    if (!isSkeinError(error, 'DEADLINE')) {
+      throw new SkeinError('PREFLIGHT', `${field}: ${asError(error).message}`, { cause: error, fields });
+    }
     const server = endpoint === undefined ? '' : `; is the server at SKEIN_GCS_ENDPOINT=${endpoint} up?`;
-    const text = isSkeinError(error, 'DEADLINE') ? `${last} within ${timeoutMs} ms${server}` : asError(error).message;
-    throw new SkeinError('PREFLIGHT', `${field}: ${text}`, { cause: error, fields: { field } });
+    throw new SkeinError('PREFLIGHT', `${field}: ${last} within ${timeoutMs} ms${server}`, { fields });
   }
   return store;
 }
