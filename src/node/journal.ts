@@ -1,6 +1,6 @@
 /**
  * An append-only journal of records in segment files: written once a tick for all that came in it, synced by one
- * `fdatasync` at a time behind the writer (group commit). A record stays until it is settled.
+ * `fdatasync` for all that came in a few milliseconds (group commit). A record stays until it is settled.
  *
  * Not here: what records mean (`spool.ts`); who else may use the folder (the daemon's lock over its data dir).
  *
@@ -25,6 +25,8 @@ const fdatasync = promisify(fs.fdatasync);
 const SEGMENT_BYTES = 4 * 1024 * 1024;
 /** With more segments than these the oldest is emptied. */
 const MAX_SEGMENTS = 4;
+/** What is written is synced within this, or at once for who asks. */
+const SYNC_WITHIN_MS = 10;
 const SEGMENT = /^segment-(\d+)\.journal$/;
 
 export interface JournalOptions {
@@ -67,6 +69,7 @@ export class Journal implements AsyncDisposable {
   /** Segments that were left behind are synced and closed. */
   #closing: Promise<void> = Promise.resolve();
   #isDirty = false;
+  #syncTimer: NodeJS.Timeout | undefined;
   #retry: NodeJS.Timeout | undefined;
   #trouble: Error | undefined;
   #isClosed = false;
@@ -134,19 +137,18 @@ export class Journal implements AsyncDisposable {
   /** All that was appended before is with the kernel. @throws SkeinError DISK_FULL | STORE_UNAVAILABLE: it waits in memory */
   written(): Promise<void> {
     if (this.#waiting.length === 0) return Promise.resolve();
+    // While a write is to be tried again nobody is made to wait for it.
+    if (this.#retry && this.#trouble) return Promise.reject(this.#trouble);
     return this.#written.promise;
   }
 
   /** All that was appended before is on the disk. @throws as `written` */
   async synced(): Promise<void> {
     await this.written();
+    // One that is under way may have begun before our write.
+    await this.#syncing;
     this.#sync();
     await this.#syncing;
-    // The sync that was under way may have begun before our write.
-    if (this.#isDirty) {
-      this.#sync();
-      await this.#syncing;
-    }
     await this.#closing;
     if (this.#trouble) throw this.#trouble;
   }
@@ -157,6 +159,7 @@ export class Journal implements AsyncDisposable {
     this.#flush();
     this.#isClosed = true;
     clearTimeout(this.#retry);
+    clearTimeout(this.#syncTimer);
     await this.#syncing;
     await this.#closing;
     await fdatasync(this.#fd).catch(() => {});
@@ -198,7 +201,7 @@ export class Journal implements AsyncDisposable {
     this.#written.promise.catch(() => {});
     written.resolve();
     this.#say(undefined);
-    this.#sync();
+    this.#syncLater();
     if (current.bytes >= this.#segmentBytes) this.#rotate();
     this.#dropSettled();
   }
@@ -225,6 +228,14 @@ export class Journal implements AsyncDisposable {
     this.#options.onTrouble?.(trouble);
   }
 
+  /** A sync a tick would cost as much as the tasks: what nobody waits for shares one. */
+  #syncLater(): void {
+    this.#syncTimer ??= setTimeout(() => {
+      this.#syncTimer = undefined;
+      this.#sync();
+    }, SYNC_WITHIN_MS).unref();
+  }
+
   #sync(): void {
     if (this.#syncing || !this.#isDirty || this.#isClosed) return;
     this.#isDirty = false;
@@ -233,7 +244,6 @@ export class Journal implements AsyncDisposable {
       .catch((error: unknown) => this.#say(fileSystemError(`syncing the journal in ${this.#options.dir}`, error)))
       .then(() => {
         this.#syncing = undefined;
-        this.#sync();
       });
   }
 

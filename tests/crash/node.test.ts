@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, it } from 'vitest';
 
 import { NODE_FAIL_POINTS, type FailPoint } from '../../src/kernel/failpoint.ts';
 import { openDirectoryStore } from '../../src/store/directory.ts';
@@ -102,7 +102,7 @@ describe('a node that is killed', () => {
     const inventory = head.inventory('one');
     await head.openRun('one', 'r1');
     const shipping = inventory.filter((line) => line.endsWith(' SHIPPING')).map((line) => line.split(' ')[0] ?? '');
-    await waitUntil(`${shipping} stored and ended`, async () => {
+    await waitUntil(`stored and ended: ${shipping.join(', ')}`, async () => {
       const stored = await rowsOf(store);
       return shipping.every((id) => hasRealRow(stored[id] ?? []) && head.ends('one')[id]?.includes('ok') === true);
     });

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { appendFile, readdir, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 
@@ -96,7 +97,7 @@ describe('a journal', () => {
     const { journal } = await Journal.open({ dir });
     const [name = ''] = await readdir(dir);
     for (let n = 0; n < 50; n += 1) journal.append({ n });
-    expect((await stat(join(dir, name))).size).toBe(0);
+    expect(statSync(join(dir, name)).size).toBe(0);
     await journal.written();
     const whole = (await stat(join(dir, name))).size;
     await journal.synced();
