@@ -15,7 +15,7 @@ import {
   type StatusResponse,
   type WatchRunResponse,
 } from '../gen/skein/v1/run.ts';
-import { isSkeinError } from '../kernel/errors.ts';
+import { isSkeinError, SkeinError } from '../kernel/errors.ts';
 import { VERSION } from '../kernel/version.ts';
 import { channelOptions, tokenMetadata, type Keepalive } from './channel.ts';
 import { DialledSockets } from './dialled-sockets.ts';
@@ -26,6 +26,8 @@ import { requireCompatible } from './version-skew.ts';
 export interface HeadClientOptions {
   /** How long a head that cannot be reached is asked again. Default 0: the first refusal is the answer. */
   readonly connectTimeoutMs?: number;
+  /** How long the head may take for an answer, or for the first word of one. Default 30,000; 10,000 for mere questions. */
+  readonly answerMs?: number;
   readonly keepalive?: Keepalive;
 }
 
@@ -36,10 +38,10 @@ export interface WatchOptions {
   onAway?(error: Error): void;
 }
 
-/** A unary call that changes something ends within this. */
-const CALL_DEADLINE_MS = 30_000;
+/** A call that changes something is answered within this. */
+const ANSWER_MS = 30_000;
 /** One that only asks: a peer that says nothing for so long is no head. */
-const QUESTION_DEADLINE_MS = 10_000;
+const QUESTION_MS = 10_000;
 /** Between two tries to reach the head. */
 const RETRY_MS = 250;
 
@@ -57,13 +59,16 @@ export class HeadClient implements Disposable {
   readonly #usesTls: boolean;
   readonly #metadata: Metadata;
   readonly #connectTimeoutMs: number;
+  readonly #answerMs: number | undefined;
 
   /** Connects with the first call. @throws SkeinError INVALID_INPUT when the certificates cannot be used */
-  constructor(address: string, security: Security, { connectTimeoutMs = 0, keepalive }: HeadClientOptions = {}) {
+  constructor(address: string, security: Security, options: HeadClientOptions = {}) {
+    const { connectTimeoutMs = 0, answerMs, keepalive } = options;
     this.#address = address;
     this.#usesTls = security.tls !== undefined;
     this.#metadata = tokenMetadata(security.token);
     this.#connectTimeoutMs = connectTimeoutMs;
+    this.#answerMs = answerMs;
     this.#sockets = new DialledSockets(clientCredentials(security, address));
     this.#client = new RunServiceClient(address, this.#sockets, {
       ...channelOptions({ keepalive, serverName: serverNameFor(address) }),
@@ -75,23 +80,19 @@ export class HeadClient implements Disposable {
 
   /** The version of the head, without a token. */
   async health(): Promise<string> {
-    return (await this.#call(this.#client.health.bind(this.#client), {}, QUESTION_DEADLINE_MS)).version;
+    return (await this.#call(this.#client.health.bind(this.#client), {}, QUESTION_MS)).version;
   }
 
   /** Who the head is and where its store lies. @throws SkeinError PREFLIGHT when its version cannot work with ours */
   async describe(): Promise<DescribeResponse> {
-    const answer = await this.#call(
-      this.#client.describe.bind(this.#client),
-      { clientVersion: VERSION },
-      QUESTION_DEADLINE_MS,
-    );
+    const answer = await this.#call(this.#client.describe.bind(this.#client), { clientVersion: VERSION }, QUESTION_MS);
     requireCompatible(`head ${this.#address}`, answer.version);
     return answer;
   }
 
   /** Head, nodes, runs, queue and store, at this moment. */
   async status(): Promise<StatusResponse> {
-    return this.#call(this.#client.status.bind(this.#client), {}, QUESTION_DEADLINE_MS);
+    return this.#call(this.#client.status.bind(this.#client), {}, QUESTION_MS);
   }
 
   /** Ends the head; its runs stay open. What is on its way gets `graceMs`. */
@@ -146,11 +147,24 @@ export class HeadClient implements Disposable {
 
   async *#watchOnce(runId: string): AsyncGenerator<WatchRunResponse> {
     const stream = this.#client.watchRun({ runId }, this.#metadata);
+    const where = `head ${this.#address}: progress of run ${runId}`;
+    const answerMs = this.#answerMs ?? ANSWER_MS;
+    let isLate = false;
+    // Keepalive sees to a connection that stands; one that was accepted and no more would hang for ever.
+    const timer = setTimeout(() => {
+      isLate = true;
+      stream.cancel();
+    }, answerMs);
     try {
-      yield* stream as AsyncIterable<WatchRunResponse>;
+      for await (const progress of stream as AsyncIterable<WatchRunResponse>) {
+        clearTimeout(timer);
+        yield progress;
+      }
     } catch (error) {
-      throw fromServiceError(`head ${this.#address}: progress of run ${runId}`, error as ServiceError, this.#usesTls);
+      if (isLate) throw new SkeinError('UNAVAILABLE', `${where}: no answer within ${answerMs} ms`, { cause: error });
+      throw fromServiceError(where, error as ServiceError, this.#usesTls);
     } finally {
+      clearTimeout(timer);
       stream.cancel();
     }
   }
@@ -158,12 +172,12 @@ export class HeadClient implements Disposable {
   async #call<Request, Response>(
     method: Unary<Request, Response>,
     request: Request,
-    deadlineMs = CALL_DEADLINE_MS,
+    answerMs = ANSWER_MS,
   ): Promise<Response> {
     const giveUpMs = performance.now() + this.#connectTimeoutMs;
     for (;;) {
       try {
-        return await this.#callOnce(method, request, deadlineMs);
+        return await this.#callOnce(method, request, this.#answerMs ?? answerMs);
       } catch (error) {
         if (!isSkeinError(error, 'UNAVAILABLE') || performance.now() + RETRY_MS > giveUpMs) throw error;
         await delay(RETRY_MS);
@@ -174,10 +188,10 @@ export class HeadClient implements Disposable {
   #callOnce<Request, Response>(
     method: Unary<Request, Response>,
     request: Request,
-    deadlineMs: number,
+    answerMs: number,
   ): Promise<Response> {
     return new Promise((resolve, reject) => {
-      method(request, this.#metadata, { deadline: Date.now() + deadlineMs }, (error, response) =>
+      method(request, this.#metadata, { deadline: Date.now() + answerMs }, (error, response) =>
         error ? reject(fromServiceError(`head ${this.#address}`, error, this.#usesTls)) : resolve(response),
       );
     });
