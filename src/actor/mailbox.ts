@@ -78,6 +78,8 @@ export class Mailbox {
   #unannounced: TakenCall[] = [];
   #ending: 'no' | 'asked' | 'drained' = 'no';
   #lastBegun: TakenCall | undefined;
+  /** Calls held the thread up: what came meanwhile is taken in before the next one begins. */
+  #mustLook = false;
 
   constructor(options: MailboxOptions) {
     this.#options = options;
@@ -151,7 +153,12 @@ export class Mailbox {
   advance(): void {
     const phase = this.#phase;
     if (phase.kind === 'closed') return;
-    let lookedMs = this.#queue.length > 1 ? performance.now() : 0;
+    if (this.#mustLook) {
+      this.#mustLook = false;
+      this.#options.lookAhead();
+    }
+    const beganMs = performance.now();
+    let lookedMs = beganMs;
     while (this.#running < phase.maxConcurrency && this.#queueHead < this.#queue.length) {
       const call = this.#queue[this.#queueHead]!;
       this.#queueHead += 1;
@@ -165,6 +172,7 @@ export class Mailbox {
       this.flush();
       this.#options.lookAhead();
     }
+    this.#mustLook = performance.now() - beganMs >= LOOK_EVERY_MS;
     if (this.#queueHead === this.#queue.length) {
       this.#queue.length = 0;
       this.#queueHead = 0;
@@ -172,7 +180,10 @@ export class Mailbox {
       this.#queue = this.#queue.slice(this.#queueHead);
       this.#queueHead = 0;
     }
-    if (this.#ending === 'asked' && this.#byId.size === 0) {
+    if (this.#byId.size > 0) return;
+    // Nothing is left that could share the batch.
+    this.flush();
+    if (this.#ending === 'asked') {
       this.#ending = 'drained';
       this.#options.onDrained();
     }

@@ -45,6 +45,8 @@ export class HostedActor implements ActorInstance {
   #startTimer: NodeJS.Timeout | undefined;
   #verdict: Verdict | undefined;
   #outbox: ToActor[] = [];
+  /** Calls that were handed over and have not come back. */
+  #inFlight = 0;
   #lastSignMs = performance.now();
   #printsTo: { path: string; from: number };
   #death: AbortController | undefined;
@@ -66,6 +68,9 @@ export class HostedActor implements ActorInstance {
 
   call(callId: number, method: string, args: readonly unknown[]): void {
     this.#post(['call', callId, method, args]);
+    this.#inFlight += 1;
+    // An idle actor gets its call at once: there is nothing to share a batch with, and its caller may be waiting.
+    if (this.#inFlight === 1) this.#flush();
   }
 
   cancel(callId: number): void {
@@ -98,6 +103,7 @@ export class HostedActor implements ActorInstance {
 
   readonly #flush = (): void => {
     const frames = this.#outbox;
+    if (frames.length === 0) return;
     this.#outbox = [];
     if (this.#phase !== 'ended') this.#port.postMessage(frames);
   };
@@ -109,15 +115,18 @@ export class HostedActor implements ActorInstance {
       if (this.#phase === 'doomed' || this.#phase === 'ended') return;
       switch (frame[0]) {
         case 'done':
+          this.#inFlight -= 1;
           events.done(frame[1], frame[2]);
           break;
         case 'failed':
+          this.#inFlight -= 1;
           events.failed(frame[1], frame[2]);
           break;
         case 'started':
           events.started(frame[1]);
           break;
         case 'cancelled':
+          this.#inFlight -= 1;
           events.cancelled(frame[1]);
           break;
         case 'ask':
