@@ -9,6 +9,7 @@ import type { BenchRow } from './row.ts';
 const BENCHES: Readonly<Record<string, () => Promise<{ run(): Promise<BenchRow[]> }>>> = {
   'actor-calls': () => import('./actor-calls.ts'),
   'sql-executor': () => import('./sql-executor.ts'),
+  'wire-stream': () => import('./wire-stream.ts'),
   'run-throughput': () => import('./run-throughput.ts'),
   'gcs-throughput': () => import('./gcs-throughput.ts'),
   'main-job': () => import('./main-job.ts'),
