@@ -83,6 +83,14 @@ describe('a link', () => {
     ['drops what the node says', (network) => network.cut('up')],
     ['drops what the head says', (network) => network.cut('down')],
     ['resets and refuses connections', (network) => network.refuse()],
+    ['half-closes every connection', (network) => network.halfClose()],
+    [
+      'resets every connection and is slow',
+      (network) => {
+        network.delay(120);
+        network.reset();
+      },
+    ],
   ];
   it.each(disasters)(
     'loses and doubles nothing of 20,000 messages when the network %s for a second',

@@ -23,6 +23,7 @@ export class Link implements AsyncDisposable {
   readonly #pairs = new Set<Pair>();
   #cut: Direction | undefined;
   #isRefusing = false;
+  #delayMs = 0;
 
   private constructor(server: Server, target: () => number) {
     this.#server = server;
@@ -60,8 +61,22 @@ export class Link implements AsyncDisposable {
     for (const pair of this.#pairs) this.#end(pair);
   }
 
+  /** The one who listens hears that the one who dialled has nothing more to say, and the other way round. */
+  halfClose(): void {
+    for (const { client, upstream } of this.#pairs) {
+      client.end();
+      upstream?.end();
+    }
+  }
+
+  /** Bytes of new connections take this long each way. */
+  delay(ms: number): void {
+    this.#delayMs = ms;
+  }
+
   heal(): void {
     this.#cut = undefined;
+    this.#delayMs = 0;
     this.#isRefusing = false;
     for (const pair of this.#pairs) {
       if (!pair.upstream) this.#connect(pair);
@@ -90,12 +105,15 @@ export class Link implements AsyncDisposable {
     const upstream = connect({ port: this.#target(), host: '127.0.0.1', noDelay: true, allowHalfOpen: true });
     pair.upstream = upstream;
     upstream.on('error', () => this.#end(pair)).on('close', () => this.#end(pair));
-    client.on('data', (chunk) => {
-      if (!upstream.write(chunk)) client.pause();
-    });
-    upstream.on('data', (chunk) => {
-      if (!client.write(chunk)) upstream.pause();
-    });
+    const relay = (from: Socket, to: Socket, delayMs: number): void => {
+      const pass = (chunk: Buffer): void => {
+        if (to.writable && !to.write(chunk)) from.pause();
+      };
+      // Timers of one length fire in the order in which they were set.
+      from.on('data', (chunk: Buffer) => (delayMs > 0 ? void setTimeout(pass, delayMs, chunk) : pass(chunk)));
+    };
+    relay(client, upstream, this.#delayMs);
+    relay(upstream, client, this.#delayMs);
     upstream.on('drain', () => this.#apply(pair));
     client.on('drain', () => this.#apply(pair));
     client.on('end', () => upstream.end());
