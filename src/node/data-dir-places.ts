@@ -17,7 +17,7 @@ import { databaseFiles } from '../dataset/dataset.ts';
 import { parseTasks } from '../dataset/tasks-file.ts';
 import type { ReferenceSource } from '../frameworks/assignment.ts';
 import { encoderIdentity, type EncoderIdentity } from '../frameworks/encoder-identity.ts';
-import { SkeinError } from '../kernel/errors.ts';
+import { describeError, isSkeinError, SkeinError } from '../kernel/errors.ts';
 import { canonicalJson, parseJson } from '../kernel/json.ts';
 import { buildFacts } from '../reference/build-facts.ts';
 import { markerOf } from '../reference/marked-tree.ts';
@@ -166,9 +166,15 @@ class DataDirRun implements RunPlaces {
       join(this.#site.dataDir, 'references', referenceRootName({ cacheFingerprint, encoder, contentDigest: digest }));
     if (reference) {
       const place = { ...reference, database };
-      const root = rootFor(await shardDigest({ store, locks, signal }, place));
-      await downloadReference({ store, locks, signal }, place, root);
-      return { kind: 'found', root, reference: { kind: 'given' } };
+      try {
+        const root = rootFor(await shardDigest({ store, locks, signal }, place));
+        await downloadReference({ store, locks, signal }, place, root);
+        return { kind: 'found', root, reference: { kind: 'given' } };
+      } catch (error) {
+        // The head finds another one, or has it built again.
+        if (!isSkeinError(error, 'NOT_FOUND', 'CORRUPT')) throw error;
+        return { kind: 'not-granted', reason: describeError(error) };
+      }
     }
     const seedDigest = await this.#seedDigest(database);
     if (seedDigest !== undefined) {

@@ -33,7 +33,7 @@ export interface PlaceRequest {
 
 export type PlaceOutcome =
   | { readonly kind: 'ready'; readonly place: DatabasePlace }
-  /** A reference is needed and neither there nor granted to this node: the tasks go back to the head. */
+  /** A reference is needed and not whole where the head said, nor granted to this node: the tasks go back to the head. */
   | { readonly kind: 'not-granted'; readonly reason: string };
 
 export interface RunPlaces {

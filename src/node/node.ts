@@ -239,9 +239,10 @@ export class Node implements AsyncDisposable {
         const { runId, database, tasks, grantEpoch, reference } = order.value;
         const place = reference?.shard ? reference : undefined;
         const run = this.#runs.get(runId);
-        if (run) return run.executor.add({ database, tasks, grantEpoch, reference: place });
+        const fresh = tasks.filter((task) => this.#isFresh(runId, task));
+        if (run) return run.executor.add({ database, tasks: fresh, grantEpoch, reference: place });
         this.#options.log.warn({ run: runId, database }, 'batch of a run that is not open here: it goes back');
-        for (const task of tasks) {
+        for (const task of fresh) {
           this.#send({ $case: 'taskEnded', value: taskEnded(runId, task, { kind: 'returned' }) });
         }
         return;
@@ -262,6 +263,21 @@ export class Node implements AsyncDisposable {
         return this.#runs.get(runId)?.executor.announce({ database, grantEpoch: 0, reference: place });
       }
     }
+  }
+
+  /** Whether no earlier life of this node has started the attempt. */
+  #isFresh(runId: string, { instanceId, attempt }: { readonly instanceId: string; readonly attempt: number }): boolean {
+    const fate = this.#recovery?.fateOf(runId, instanceId, attempt);
+    if (fate === undefined) return true;
+    this.#options.log.warn(
+      { run: runId, instance: instanceId, attempt, fate },
+      'attempt of an earlier life; it is dropped',
+    );
+    if (fate === 'lost') {
+      const end = { kind: 'lost', error: 'actor-lost' } as const;
+      this.#send({ $case: 'taskEnded', value: taskEnded(runId, { instanceId, attempt }, end) });
+    }
+    return false;
   }
 
   #open(runId: string): void {
@@ -312,6 +328,17 @@ export class Node implements AsyncDisposable {
     this.#send({ $case: 'runClosed', value: { runId, helperFailures } });
   }
 
+  /** Gives back all of the run, then says that it cannot be worked on here. Once. */
+  async #fail(runId: string, error: string): Promise<void> {
+    const run = this.#runs.get(runId);
+    if (!run || this.#closing.has(runId)) return;
+    this.#options.log.error({ run: runId, error }, 'run cannot go on here');
+    run.executor.drain(0);
+    await run.executor.drained();
+    this.#send({ $case: 'runFailed', value: { runId, error } });
+    await this.#close(runId);
+  }
+
   #hosting(): RunHosting {
     const { store, log, places, spool, actors } = this.#options;
     const locks = lockServices(places.locks, (wait) => log.info(wait, 'an actor waits for a lock'));
@@ -340,10 +367,7 @@ export class Node implements AsyncDisposable {
         this.#areActorsTold = false;
         setImmediate(() => this.#tellActors());
       },
-      failed: (error) => {
-        this.#options.log.error({ run: runId, error: describeError(error) }, 'run cannot go on here');
-        this.#send({ $case: 'runFailed', value: { runId, error: describeError(error) } });
-      },
+      failed: (error) => void this.#fail(runId, describeError(error)),
       referenceReady: (reference) => this.#referenceReady(runId, reference),
     };
   }

@@ -235,17 +235,18 @@ export class RunExecutor {
       const outcome = await databases.prepare(request);
       if (outcome.kind === 'ready') return;
       log.warn({ run: runId, database, reason: outcome.reason }, 'database not granted: its tasks go back');
+      this.#giveBack(this.#queue.clear(database), outcome.reason);
     } catch (error) {
       if (this.#stop === 'killing') return;
+      this.#giveBack(this.#queue.clear(database));
       reports.failed(error);
     }
-    this.#giveBack(this.#queue.clear(database));
   }
 
-  #giveBack(tasks: readonly QueuedTask[]): void {
+  #giveBack(tasks: readonly QueuedTask[], error?: string): void {
     for (const task of tasks) {
       this.#seen.delete(task.instanceId);
-      this.#options.reports.ended(task, { kind: 'returned' });
+      this.#options.reports.ended(task, { kind: 'returned', ...(error !== undefined && { error }) });
     }
   }
 
@@ -268,12 +269,15 @@ export class RunExecutor {
       slot = undefined;
       this.#queue.leave(worker);
     };
-    while (await this.#queue.ready()) {
+    for (;;) {
+      // Who wanted a slot while this one was in use called nobody who waits.
+      if (slot && !this.#queue.hasWork && slots.isWantedElsewhere(runId)) await yieldSlot();
+      if (!(await this.#queue.ready())) break;
       slot ??= await slots.take(runId);
       if (!slot) break;
       const task = this.#queue.take(worker);
       if (!task) {
-        if (!actor || slots.isWantedElsewhere(runId)) await yieldSlot();
+        if (!actor) await yieldSlot();
         continue;
       }
       try {

@@ -71,6 +71,18 @@ export class SpoolRecovery {
     return this.#orphans;
   }
 
+  /**
+   * Whether an earlier life has started the attempt, so that it may not be started again: `made` if its row is stored or on
+   * its way, `lost` if it left none.
+   */
+  fateOf(runId: string, instanceId: string, attempt: number): 'made' | 'lost' | undefined {
+    const isIt = (task: SpoolResult | SpoolStart): boolean =>
+      task.runId === runId && task.instanceId === instanceId && task.attempt === attempt;
+    const { results, orphans } = this.#options.spool.left;
+    if (results.some(isIt)) return 'made';
+    return orphans.some(isIt) ? 'lost' : undefined;
+  }
+
   /** Ships everything; ends when all is stored, or the node stops. Never throws. */
   async run(): Promise<void> {
     const { spool, log } = this.#options;

@@ -9,7 +9,8 @@ export type TaskEnd =
   | { readonly kind: 'ok'; readonly beside?: RowBeside }
   | { readonly kind: 'error'; readonly error: string; readonly beside?: RowBeside }
   | { readonly kind: 'lost'; readonly error: string }
-  | { readonly kind: 'returned' }
+  /** `error`: why this node has no use for it; absent when it was just not started. */
+  | { readonly kind: 'returned'; readonly error?: string }
   | { readonly kind: 'unstored'; readonly error: string };
 
 export function taskEnded(
@@ -23,7 +24,7 @@ export function taskEnded(
     instanceId,
     attempt,
     outcome: outcomeOf(end),
-    error: 'error' in end ? firstLine(end.error) : '',
+    error: 'error' in end && end.error !== undefined ? firstLine(end.error) : '',
     isLate: beside === 'late',
     isDuplicate: beside === 'duplicate',
   };

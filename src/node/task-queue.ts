@@ -55,10 +55,17 @@ export class TaskQueue {
     this.#wake();
   }
 
+  /** Whether there is something to take. */
+  get hasWork(): boolean {
+    if (this.#isPaused) return false;
+    for (const [database, list] of this.#byDatabase) if (list.length > 0 && !this.#held.has(database)) return true;
+    return false;
+  }
+
   /** Waits until there is something to take; false once the queue is closed. What there is may be gone in a moment. */
   ready(): Promise<boolean> {
     if (this.#isClosed) return Promise.resolve(false);
-    if (this.#hasWork()) return Promise.resolve(true);
+    if (this.hasWork) return Promise.resolve(true);
     return new Promise((resolve) => this.#waiters.push(resolve));
   }
 
@@ -125,13 +132,7 @@ export class TaskQueue {
     return list;
   }
 
-  #hasWork(): boolean {
-    if (this.#isPaused) return false;
-    for (const [database, list] of this.#byDatabase) if (list.length > 0 && !this.#held.has(database)) return true;
-    return false;
-  }
-
   #wake(): void {
-    if (this.#isClosed || this.#hasWork()) this.nudge();
+    if (this.#isClosed || this.hasWork) this.nudge();
   }
 }

@@ -28,15 +28,16 @@ export interface TaskShippingOptions {
 
 export class TaskShipping {
   readonly #options: TaskShippingOptions;
-  readonly #underway = new Map<Promise<void>, QueuedTask>();
+  readonly #underway = new Set<Promise<void>>();
+  readonly #unreported = new Set<QueuedTask>();
 
   constructor(options: TaskShippingOptions) {
     this.#options = options;
   }
 
-  /** Tasks whose row is not known to be stored yet, or whose other objects are on their way. */
+  /** Tasks whose row is not known to be stored yet: their end is still to be reported. */
   get tasks(): QueuedTask[] {
-    return [...this.#underway.values()];
+    return [...this.#unreported];
   }
 
   /**
@@ -59,13 +60,14 @@ export class TaskShipping {
     const work = this.#shipAll(queued, row, bytes, rest, entry).catch((error: unknown) =>
       log.error({ run: runId, instance: queued.instanceId, error: describeError(error) }, 'shipping failed'),
     );
-    this.#underway.set(work, queued);
+    this.#underway.add(work);
+    this.#unreported.add(queued);
     void work.then(() => this.#underway.delete(work));
   }
 
   /** Waits until at most `most` tasks are being shipped. */
   async settle(most: number): Promise<void> {
-    while (this.#underway.size > most) await Promise.race(this.#underway.keys());
+    while (this.#underway.size > most) await Promise.race(this.#underway);
   }
 
   async #shipAll(
@@ -85,6 +87,7 @@ export class TaskShipping {
     const end = await shipper.row({ instanceId, attempt, bytes, isSynthetic: row.synthetic !== undefined });
     if (end.kind === 'kept') return;
     if (entry !== undefined) spool?.rowStored(entry);
+    this.#unreported.delete(queued);
     ended(queued, taskEndOf(row, end));
     if (rest) {
       await shipper.taskLog(instanceId, attempt, rest.log);

@@ -131,6 +131,30 @@ describe('a node on a data dir', () => {
     expect(head.ends()['shop_1']).toEqual(['returned', 'ok']);
   });
 
+  it('gives back what needs a reference that is not whole where the head says, and why', async () => {
+    await submit(['shop_1']);
+    await start('one');
+    await head.openRun('one', 'r1');
+    head.batch('one', 'r1', ['shop_1'], { reference: { runId: 'r1', shard: 'nobody-1-x' } });
+    await waitUntil('it is back', () => head.ends()['shop_1'] !== undefined);
+    expect(head.of('taskEnded')[0]?.error).toMatch(/nobody-1-x.*not whole/);
+    expect(head.ends()).toEqual({ shop_1: ['returned'] });
+    expect(head.of('runFailed')).toEqual([]);
+  });
+
+  it('says that a run cannot be worked on when its required setup is not there, and gives back all of it', async () => {
+    await submit(['shop_1', 'inn_1']);
+    const marker = 'runs/r1/slayer_setup/slayer_otf_cache/shop/_cache_fp.txt';
+    await store.remove(marker, (await store.stat(marker))!.generation);
+    await start('one');
+    await head.openRun('one', 'r1');
+    head.batch('one', 'r1', ['shop_1'], { grantEpoch: 1 });
+    await waitUntil('it says so', () => head.of('runFailed').length === 1);
+    expect(head.of('runFailed')[0]?.error).toMatch(/slayer_otf_cache\/shop.*not whole/);
+    expect(head.ends()).toEqual({ shop_1: ['returned'] });
+    await waitUntil('it closes it', () => head.of('runClosed').length === 1);
+  });
+
   it("takes the run's seed for the granted reference at once, in a root of its own", async () => {
     await submit(['shop_1']);
     await start('one');
