@@ -4,8 +4,6 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 
-import type { ServerWritableStream } from '@grpc/grpc-js';
-
 import type {
   DescribeResponse,
   StartRunRequest,
@@ -14,7 +12,7 @@ import type {
   WatchRunResponse,
 } from '../gen/skein/v1/run.ts';
 import { VERSION } from '../kernel/version.ts';
-import { serverStream, unary, type Guard } from '../wire/handlers.ts';
+import { serverStream, unary, type Guard, type StreamWriter } from '../wire/handlers.ts';
 import type { ActiveRun } from './active-run.ts';
 import type { RunTable } from './run-table.ts';
 
@@ -51,7 +49,9 @@ export function runService(guard: Guard, host: RunServiceHost) {
       if (!host.runs.endOf(runId)) (await host.find(runId)).drain(graceMs);
       return {};
     }),
-    watchRun: serverStream(guard, (request: WatchRunRequest, stream, signal) => watch(host, request, stream, signal)),
+    watchRun: serverStream(guard, (request: WatchRunRequest, write: StreamWriter<WatchRunResponse>, signal) =>
+      watch(host, request, write, signal),
+    ),
     shutdown: unary(guard, ({ graceMs }: { graceMs: number }) => {
       // After the answer is out.
       setImmediate(() => host.shutdown(graceMs));
@@ -63,11 +63,11 @@ export function runService(guard: Guard, host: RunServiceHost) {
 async function watch(
   host: RunServiceHost,
   { runId }: WatchRunRequest,
-  stream: ServerWritableStream<WatchRunRequest, WatchRunResponse>,
+  write: StreamWriter<WatchRunResponse>,
   gone: AbortSignal,
 ): Promise<void> {
   const last = host.runs.endOf(runId);
-  if (last) return void stream.write(last);
+  if (last) return write(last);
   const run = await host.find(runId);
   const signal = AbortSignal.any([gone, host.stopping]);
   let news = Promise.withResolvers<void>();
@@ -76,7 +76,7 @@ async function watch(
   signal.addEventListener('abort', wake);
   try {
     while (!signal.aborted) {
-      stream.write(host.progress(run));
+      await write(host.progress(run));
       if (hasEnded(run)) return;
       await news.promise;
       if (!hasEnded(run)) await delay(WATCH_INTERVAL_MS);

@@ -3,6 +3,7 @@
  * tokens: every handler of Skein goes through here.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
+import { once } from 'node:events';
 
 import type {
   handleBidiStreamingCall,
@@ -10,7 +11,6 @@ import type {
   handleUnaryCall,
   Metadata,
   ServerDuplexStream,
-  ServerWritableStream,
 } from '@grpc/grpc-js';
 
 import { SkeinError } from '../kernel/errors.ts';
@@ -48,18 +48,26 @@ export function unary<Request, Response>(
   };
 }
 
+/** Writes one message, and waits while the client takes nothing in: what waits for it is one message, not a queue. */
+export type StreamWriter<Response> = (message: Response) => Promise<void>;
+
 /** A handler that writes until it returns; a client that goes away aborts `signal`. */
 export function serverStream<Request, Response>(
   guard: Guard,
-  handler: (request: Request, stream: ServerWritableStream<Request, Response>, signal: AbortSignal) => Promise<void>,
+  handler: (request: Request, write: StreamWriter<Response>, signal: AbortSignal) => Promise<void>,
 ): handleServerStreamingCall<Request, Response> {
   return (stream) => {
     const gone = new AbortController();
     stream.once('cancelled', () => gone.abort());
     stream.once('error', () => gone.abort());
+    const write: StreamWriter<Response> = async (message) => {
+      if (gone.signal.aborted || stream.write(message)) return;
+      // The end of the wait shows in `signal` too.
+      await once(stream, 'drain', { signal: gone.signal }).catch(() => {});
+    };
     void (async () => {
       guard(stream.metadata);
-      await handler(stream.request, stream, gone.signal);
+      await handler(stream.request, write, gone.signal);
     })().then(
       () => stream.end(),
       // grpc-js makes a status of an emitted error; `destroy` would send none.

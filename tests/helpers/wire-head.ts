@@ -8,7 +8,7 @@ import type { Event, NodeListener, NodeSession } from '../../src/head/node-sessi
 import { NodeSessions } from '../../src/head/node-sessions.ts';
 import { VERSION } from '../../src/kernel/version.ts';
 import type { Keepalive } from '../../src/wire/channel.ts';
-import { duplex, serverStream, tokenGuard, unary } from '../../src/wire/handlers.ts';
+import { duplex, serverStream, tokenGuard, unary, type StreamWriter } from '../../src/wire/handlers.ts';
 import type { Security } from '../../src/wire/security.ts';
 import { createServer, listen } from '../../src/wire/server.ts';
 
@@ -79,9 +79,12 @@ export async function startWireHead(options: WireHeadOptions = {}): Promise<Wire
       story.push('drained');
       return {};
     }),
-    watchRun: serverStream(guard, async ({ runId }: { runId: string }, stream, signal) => {
-      for await (const progress of options.progress?.(runId, signal) ?? []) stream.write(progress);
-    }),
+    watchRun: serverStream(
+      guard,
+      async ({ runId }: { runId: string }, write: StreamWriter<WatchRunResponse>, signal) => {
+        for await (const progress of options.progress?.(runId, signal) ?? []) await write(progress);
+      },
+    ),
   });
   const bound = await listen(server, '127.0.0.1', port, security);
   const stop = (): void => server.forceShutdown();

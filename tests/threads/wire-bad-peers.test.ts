@@ -7,7 +7,7 @@ import { status } from '@grpc/grpc-js';
 import { describe, expect, it } from 'vitest';
 
 import { LinkRequest, NodeServiceService } from '../../src/gen/skein/v1/node.ts';
-import { RunServiceService } from '../../src/gen/skein/v1/run.ts';
+import { RunServiceService, WatchRunResponse } from '../../src/gen/skein/v1/run.ts';
 import { VERSION } from '../../src/kernel/version.ts';
 import { HeadClient } from '../../src/wire/head-client.ts';
 import type { Security } from '../../src/wire/security.ts';
@@ -313,6 +313,25 @@ describe('a head', () => {
         /^session ended: node sleeper took nothing in while 6[78]\d{6} bytes gathered for it$/,
       ),
     });
+  });
+
+  it('waits with progress for a client that reads none of it', async () => {
+    let made = 0;
+    async function* progress(_: string, signal: AbortSignal): AsyncGenerator<WatchRunResponse> {
+      for (; !signal.aborted; made += 1) yield WatchRunResponse.fromPartial({ error: 'x'.repeat(10_000) });
+    }
+    using head = await startWireHead({ progress });
+    await using node = await startWireNode({ address: head.address });
+    await using call = new RawCall(head.address, RunServiceService.watchRun.path, TOKEN);
+    call.stream.pause();
+    call.send(new Uint8Array(0));
+    call.stream.end();
+    await waitUntil('its buffers are full', () => made > 5);
+    await expectAlive(head, node);
+    await expectAlive(head, node);
+    expect(made).toBeLessThan(60);
+    call.stream.resume();
+    await waitUntil('it goes on', () => made > 200);
   });
 
   it('refuses an order that is too large before it is sent', async () => {
