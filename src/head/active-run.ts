@@ -17,8 +17,8 @@
 import { Outcome, type TaskEnded } from '../gen/skein/v1/node.ts';
 import { describeError } from '../kernel/errors.ts';
 import type { Logger } from '../kernel/log.ts';
-import type { Manifest } from '../run/manifest.ts';
 import type { RunLedger, LedgerTask, TaskKey } from './run-ledger.ts';
+import type { RunFacts } from './run-facts.ts';
 
 export type RunEnd =
   /** Every id has a row. */
@@ -55,7 +55,7 @@ export interface RunRecord {
 export type WriteLoss = (run: ActiveRun, task: LedgerTask, cause: string) => void;
 
 export interface ActiveRunOptions {
-  readonly manifest: Manifest;
+  readonly manifest: RunFacts;
   readonly attempt: number;
   readonly ledger: RunLedger;
   readonly nodes: RunNodes;
@@ -76,7 +76,7 @@ export interface RunCounters {
 
 export class ActiveRun {
   readonly runId: string;
-  readonly manifest: Manifest;
+  readonly manifest: RunFacts;
   readonly attempt: number;
   readonly ledger: RunLedger;
   readonly maxInFlight: number;

@@ -9,11 +9,11 @@ import { sha256 } from '../kernel/digest.ts';
 import { isSkeinError } from '../kernel/errors.ts';
 import { canonicalJson, jsonBytes, parseJson } from '../kernel/json.ts';
 import { setupNeeds } from '../reference/setup.ts';
-import type { Manifest } from '../run/manifest.ts';
 import { compareAndSet, type SetOutcome } from '../store/compare-and-set.ts';
 import { readPatiently } from '../store/create-or-confirm.ts';
 import { grantName, MARKERS, shardDatabasePrefix } from '../store/layout.ts';
 import type { ObjectStore, StoredObject } from '../store/port.ts';
+import type { RunFacts } from './run-facts.ts';
 
 const grantSchema = z.looseObject({
   epoch: z.number().int().positive(),
@@ -38,14 +38,14 @@ export interface StoredGrant {
 }
 
 /** Whether tasks of this run need an encoded reference. */
-export function isEncoding({ framework, mode, query_mode: queryMode, slayer_setup: slayerSetup }: Manifest): boolean {
+export function isEncoding({ framework, mode, query_mode: queryMode, slayer_setup: slayerSetup }: RunFacts): boolean {
   if (mode === 'oracle' || framework === 'noop') return false;
   return setupNeeds({ framework, queryMode, slayerSetup }).some(({ artifact }) => artifact === 'slayer_models_otf');
 }
 
 /** What an encode of `database` in this run depends on, as a name: equal = one encode is enough. */
 export function encodingOf(
-  { encoder, dataset_content: content, dataset_dir: dir }: Manifest,
+  { encoder, dataset_content: content, dataset_dir: dir }: RunFacts,
   database: string,
 ): string {
   return sha256(canonicalJson([encoder, content?.databases[database] ?? dir])).slice(0, 32);

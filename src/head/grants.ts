@@ -12,9 +12,9 @@
 import { describeError, SkeinError } from '../kernel/errors.ts';
 import { failPoint } from '../kernel/failpoint.ts';
 import type { Logger } from '../kernel/log.ts';
-import type { Manifest } from '../run/manifest.ts';
 import type { ObjectStore } from '../store/port.ts';
 import { encodingOf, isEncoding, isStillThere, readGrant, writeGrant, type StoredGrant } from './grant-record.ts';
+import type { RunFacts } from './run-facts.ts';
 
 /** Where a whole reference lies in the store. */
 export interface ReferencePlace {
@@ -70,7 +70,7 @@ export class Grants {
   }
 
   /** Reads what earlier heads granted for the databases of a run. @throws SkeinError the store's */
-  async load(manifest: Manifest, databases: readonly string[]): Promise<void> {
+  async load(manifest: RunFacts, databases: readonly string[]): Promise<void> {
     if (!this.#options.isDurable || !isEncoding(manifest)) return;
     await Promise.all(
       databases.map(async (database) => {
@@ -96,7 +96,7 @@ export class Grants {
   }
 
   /** What `node` may do with a database of this run. */
-  permit(manifest: Manifest, database: string, node: string): Permit {
+  permit(manifest: RunFacts, database: string, node: string): Permit {
     if (!isEncoding(manifest)) return ANYBODY;
     const { state, seeded } = this.#grantOf(manifest, database);
     if (seeded.has(manifest.run_id)) return ANYBODY;
@@ -125,7 +125,7 @@ export class Grants {
   }
 
   /** Grants a free database to `node`; resolves when the store has it, or when it could not be: then it is free again. */
-  async begin(manifest: Manifest, database: string, node: string): Promise<void> {
+  async begin(manifest: RunFacts, database: string, node: string): Promise<void> {
     const grant = this.#grantOf(manifest, database);
     if (grant.state.kind !== 'free') return;
     if (!this.#options.isDurable) {
@@ -155,7 +155,7 @@ export class Grants {
 
   /** `node` says that a whole reference lies in the store; `shard` empty: in the run's own setup. Whether it is believed. */
   ready(
-    manifest: Manifest,
+    manifest: RunFacts,
     node: string,
     said: { readonly database: string; readonly grantEpoch: number; readonly shard: string; readonly digest: string },
   ): boolean {
@@ -196,14 +196,14 @@ export class Grants {
   }
 
   /** A node could not use the reference: the next one that asks encodes. */
-  forget(manifest: Manifest, database: string): void {
+  forget(manifest: RunFacts, database: string): void {
     const grant = this.#grantOf(manifest, database);
     if (grant.state.kind === 'ready') grant.state = { kind: 'free' };
     grant.seeded.delete(manifest.run_id);
   }
 
   /** `node` is lost, left, or cannot encode: what it holds passes on. With `manifest`: only what concerns that run. */
-  release(node: string, manifest?: Manifest): void {
+  release(node: string, manifest?: RunFacts): void {
     for (const grant of this.#grants.values()) {
       const { state, encoding, database } = grant;
       if ((state.kind !== 'held' && state.kind !== 'granting') || state.node !== node) continue;
@@ -227,7 +227,7 @@ export class Grants {
     throw new SkeinError('STORE_CONFLICT', `grant of ${database}: another head keeps writing it`);
   }
 
-  #grantOf(manifest: Manifest, database: string): Grant {
+  #grantOf(manifest: RunFacts, database: string): Grant {
     const encoding = encodingOf(manifest, database);
     const key = `${encoding}/${database}`;
     let grant = this.#grants.get(key);

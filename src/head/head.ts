@@ -43,6 +43,7 @@ import { NodeSessions } from './node-sessions.ts';
 import { openDaemonRuns } from './open-runs.ts';
 import { progressOf } from './progress.ts';
 import { Roster } from './roster.ts';
+import { runFacts } from './run-facts.ts';
 import { runService, type RunServiceHost } from './run-service.ts';
 import { RunTable } from './run-table.ts';
 
@@ -317,7 +318,7 @@ export class Head implements AsyncDisposable {
         abandon: () => (isCluster ? Promise.resolve(lease.abandon()) : lease.release()),
       });
       const run = new ActiveRun({
-        manifest,
+        manifest: runFacts(manifest),
         attempt: adopted.attempt,
         ledger: adopted.ledger,
         nodes: this.#runNodes(),

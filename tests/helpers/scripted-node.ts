@@ -209,6 +209,9 @@ export class ScriptedNode implements AsyncDisposable {
           if (runId === order.value.runId) this.says(instanceId, Outcome.RETURNED);
         }
         return;
+      case 'welcome':
+      case 'referenceAvailable':
+        return;
       case 'closeRun':
         this.openRuns.delete(order.value.runId);
         this.#link?.send({ $case: 'runClosed', value: { runId: order.value.runId, helperFailures: {} } });
