@@ -150,6 +150,7 @@ export class Dispatcher {
     }
     const tasks = run.take(choice.database, choice.count, worker.name);
     worker.held += tasks.length;
+    this.#options.log.debug({ run: run.runId, node: worker.name, ...choice, permit: permit.kind }, 'batch');
     worker.session.send({
       $case: 'batch',
       value: {

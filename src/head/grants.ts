@@ -144,6 +144,7 @@ export class Grants {
         ready: null,
       }));
       failPoint('head.grant-written');
+      this.#options.log.info({ database, node, epoch, run: manifest.run_id }, 'encode granted');
       // The node may have been lost meanwhile: the epoch is spent, the database free.
       if (grant.state === granting) grant.state = { kind: 'held', node, epoch };
     } catch (error) {

@@ -112,7 +112,7 @@ export class Head implements AsyncDisposable {
     const { signal } = this.#stopping;
     const mayAct = (): boolean => this.#holdsLease();
     this.#grants = new Grants({ store, log, isDurable: kind === 'daemon' });
-    this.#losses = new Losses({ store, log, mayWrite: mayAct, signal });
+    this.#losses = new Losses({ store, log, mayWrite: mayAct, onSettled: () => this.#dispatcher.schedule(), signal });
     this.#dispatcher = new Dispatcher({
       roster: this.#roster,
       runs: () => this.#runs.active(),

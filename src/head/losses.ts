@@ -29,6 +29,8 @@ export interface LossesOptions {
   readonly log: Logger;
   /** Whether this head may write at all; else it waits until it may. */
   readonly mayWrite: () => boolean;
+  /** Told after each word to a run: its task may wait again. */
+  readonly onSettled: () => void;
   /** Ends the writing: the head stops. */
   readonly signal: AbortSignal;
 }
@@ -46,7 +48,7 @@ export class Losses {
     const { instanceId, database, attempt } = task;
     const key = { instanceId, attempt };
     const bytes = jsonBytes(lostRow({ instanceId, database, attempt, cause }));
-    void this.#limit(() => this.#store(run, key, bytes, cause));
+    void this.#limit(() => this.#store(run, key, bytes, cause)).then(this.#options.onSettled);
   };
 
   async #store(run: ActiveRun, key: TaskKey, bytes: Buffer, cause: string): Promise<void> {

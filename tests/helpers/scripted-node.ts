@@ -33,6 +33,8 @@ export interface ScriptedNodeOptions {
   readonly bootId?: string;
   /** What it says that it holds when a session begins. Default: what it was handed and has not ended. */
   readonly inventory?: readonly HeldTask[];
+  /** How long `has` waits. Default 5,000. */
+  readonly patienceMs?: number;
   /** Ends every task at once, without an error. */
   readonly isEager?: boolean;
 }
@@ -89,9 +91,8 @@ export class ScriptedNode implements AsyncDisposable {
   }
 
   async has(...ids: string[]): Promise<void> {
-    await waitUntil(`node ${this.options.name} holds ${ids.join(', ')} of ${[...this.held.keys()].join(', ')}`, () =>
-      ids.every((id) => this.held.has(id)),
-    );
+    const what = `node ${this.options.name} holds ${ids.join(', ')}`;
+    await waitUntil(what, () => ids.every((id) => this.held.has(id)), this.options.patienceMs ?? 5_000);
   }
 
   started(id: string): void {
@@ -169,7 +170,10 @@ export class ScriptedNode implements AsyncDisposable {
   }
 
   #sendInventory(): void {
-    const tasks = this.sessions > 1 ? [...this.held.values()] : [...(this.options.inventory ?? [])];
+    const left = [...(this.options.inventory ?? [])];
+    // What an earlier life had begun is said in every session of this one.
+    const orphans = left.filter(({ state }) => state === HeldState.ORPHANED);
+    const tasks = this.sessions > 1 ? [...orphans, ...this.held.values()] : left;
     for (const task of tasks) if (task.state !== HeldState.ORPHANED) this.held.set(task.instanceId, task);
     const value = { tasks, openRuns: [...this.openRuns] };
     this.#link?.send({ $case: 'inventory', value });

@@ -37,7 +37,7 @@ export class ClusterScene implements AsyncDisposable {
     this.head = await Head.start({
       store: this.store,
       security: { token: TOKEN },
-      log: createLogger(process.env['SKEIN_TEST_LOG']),
+      log: createLogger(process.env['SKEIN_TEST_LOG'], 'debug'),
       kind: 'daemon',
       headId: 'head-1',
       bootId: randomUUID(),
