@@ -266,8 +266,9 @@ export class Node implements AsyncDisposable {
   }
 
   /** Whether no earlier life of this node has started the attempt. */
-  #isFresh(runId: string, { instanceId, attempt }: { readonly instanceId: string; readonly attempt: number }): boolean {
-    const fate = this.#recovery?.fateOf(runId, instanceId, attempt);
+  #isFresh(runId: string, task: { readonly instanceId: string; readonly attempt: number }): boolean {
+    const { instanceId, attempt } = task;
+    const fate = this.#recovery?.fateOf(runId, task);
     if (fate === undefined) return true;
     this.#options.log.warn(
       { run: runId, instance: instanceId, attempt, fate },
@@ -275,7 +276,7 @@ export class Node implements AsyncDisposable {
     );
     if (fate === 'lost') {
       const end = { kind: 'lost', error: 'actor-lost' } as const;
-      this.#send({ $case: 'taskEnded', value: taskEnded(runId, { instanceId, attempt }, end) });
+      this.#send({ $case: 'taskEnded', value: taskEnded(runId, task, end) });
     }
     return false;
   }

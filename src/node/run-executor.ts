@@ -292,7 +292,7 @@ export class RunExecutor {
       if (result === 'failed-start') {
         actor = undefined;
         failedStarts += 1;
-        this.#queue.putBack(task);
+        this.#putBack(task);
         if (failedStarts < MAX_FAILED_STARTS) continue;
         break;
       }
@@ -304,6 +304,12 @@ export class RunExecutor {
     this.#retire();
   }
 
+  /** Its actor never got to it: it waits again, or goes back if nothing is started any more. */
+  #putBack(task: QueuedTask): void {
+    if (this.#stop === 'running') this.#queue.putBack(task);
+    else this.#giveBack([task]);
+  }
+
   /** Runs one task and hands its objects on. What became of the actor. */
   async #run(actor: HostedTaskActor, queued: QueuedTask): Promise<'alive' | 'actor-gone' | 'failed-start'> {
     const { reports, runId, spool, log: diary } = this.#options;
@@ -313,17 +319,19 @@ export class RunExecutor {
       this.#shipping.ship(queued, this.#synthetic(queued, 'actor-task-error', error, error));
       return 'alive';
     }
+    const startedMs = Date.now();
+    const running: RunningTask = { queued, actor, startedMs, isRevoked: false };
+    // Between queue and actor it must not be nowhere: the head may ask at any instant.
+    this.#running.set(queued.instanceId, running);
     let start: number | undefined;
     try {
       start = await spool?.start({ runId, ...queued });
     } catch (error) {
       diary.error({ run: runId, instance: queued.instanceId, error: describeError(error) }, 'task not started');
-      this.#queue.putBack(queued);
+      this.#running.delete(queued.instanceId);
+      if (!running.isRevoked) this.#putBack(queued);
       return 'alive';
     }
-    const startedMs = Date.now();
-    const running: RunningTask = { queued, actor, startedMs, isRevoked: false };
-    this.#running.set(queued.instanceId, running);
     reports.started(queued);
     const log = new LogSlice(actor.logPath);
     try {

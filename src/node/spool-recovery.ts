@@ -54,11 +54,18 @@ export class SpoolRecovery {
   readonly #shippers = new Map<string, Shipper>();
   readonly #results: Set<Left<SpoolResult>>;
   readonly #orphans: readonly Left<SpoolStart>[];
+  readonly #grants: readonly Left<SpoolGrant>[];
+  readonly #runs = new Map<string, Promise<boolean>>();
+  readonly #fates = new Map<string, 'made' | 'lost'>();
 
   constructor(options: RecoveryOptions) {
     this.#options = options;
-    this.#results = new Set(options.spool.left.results);
-    this.#orphans = options.spool.left.orphans;
+    const { results, orphans, grants } = options.spool.takeLeft();
+    this.#results = new Set(results);
+    this.#orphans = orphans;
+    this.#grants = grants;
+    for (const task of orphans) this.#fates.set(keyOf(task), 'lost');
+    for (const task of results) this.#fates.set(keyOf(task), 'made');
   }
 
   /** Results whose rows are not known to be stored yet. */
@@ -75,18 +82,15 @@ export class SpoolRecovery {
    * Whether an earlier life has started the attempt, so that it may not be started again: `made` if its row is stored or on
    * its way, `lost` if it left none.
    */
-  fateOf(runId: string, instanceId: string, attempt: number): 'made' | 'lost' | undefined {
-    const isIt = (task: SpoolResult | SpoolStart): boolean =>
-      task.runId === runId && task.instanceId === instanceId && task.attempt === attempt;
-    const { results, orphans } = this.#options.spool.left;
-    if (results.some(isIt)) return 'made';
-    return orphans.some(isIt) ? 'lost' : undefined;
+  fateOf(runId: string, task: { readonly instanceId: string; readonly attempt: number }): 'made' | 'lost' | undefined {
+    return this.#fates.get(keyOf({ runId, ...task }));
   }
 
   /** Ships everything; ends when all is stored, or the node stops. Never throws. */
   async run(): Promise<void> {
-    const { spool, log } = this.#options;
-    const { results, orphans, grants } = spool.left;
+    const { log } = this.#options;
+    const results = [...this.#results];
+    const [orphans, grants] = [this.#orphans, this.#grants];
     if (results.length + orphans.length + grants.length === 0) return;
     log.info(
       { rows: results.length, orphans: orphans.length, grants: grants.length },
@@ -169,10 +173,20 @@ export class SpoolRecovery {
   async #hasRun(runId: string): Promise<boolean> {
     const { store, signal } = this.#options;
     const name = manifestName(runId);
-    return (
-      (await callPatiently(`looking at ${name}`, { signal }, (inner) => store.stat(name, { signal: inner }))) !==
-      undefined
-    );
+    const look = async (): Promise<boolean> => {
+      const info = await callPatiently(`looking at ${name}`, { signal }, (inner) =>
+        store.stat(name, { signal: inner }),
+      );
+      return info !== undefined;
+    };
+    const known = this.#runs.get(runId) ?? look();
+    this.#runs.set(runId, known);
+    try {
+      return await known;
+    } catch (error) {
+      this.#runs.delete(runId);
+      throw error;
+    }
   }
 
   #shipper(runId: string): Shipper {
@@ -203,6 +217,9 @@ export class SpoolRecovery {
     }
   }
 }
+
+const keyOf = ({ runId, instanceId, attempt }: Pick<SpoolStart, 'runId' | 'instanceId' | 'attempt'>): string =>
+  `${runId}/${instanceId}/${attempt}`;
 
 /** The folder of one life below a node's work folder. */
 export function lifeDir(workDir: string, bootId: string): string {

@@ -77,7 +77,7 @@ const MIN_FREE_BYTES = 64 * 1024 * 1024;
 const LOOK_EVERY_MS = 2_000;
 
 export class Spool implements AsyncDisposable {
-  readonly left: SpoolLeft;
+  #left: SpoolLeft;
   readonly #journal: Journal;
   readonly #options: SpoolOptions;
   readonly #listeners = new Set<() => void>();
@@ -91,7 +91,7 @@ export class Spool implements AsyncDisposable {
   private constructor(options: SpoolOptions, journal: Journal, left: SpoolLeft) {
     this.#options = options;
     this.#journal = journal;
-    this.left = left;
+    this.#left = left;
     for (const { id } of left.results) this.#rows.add(id);
     this.#watch = setInterval(() => void this.lookForRoom(), LOOK_EVERY_MS).unref();
   }
@@ -106,6 +106,13 @@ export class Spool implements AsyncDisposable {
     tell = (error) => spool.#setTrouble(error);
     await spool.lookForRoom();
     return spool;
+  }
+
+  /** What an earlier life left; given once, since it may be large. */
+  takeLeft(): SpoolLeft {
+    const left = this.#left;
+    this.#left = { results: [], orphans: [], grants: [] };
+    return left;
   }
 
   /** Why nothing new may be started, undefined if all is well: `disk full: …`. */

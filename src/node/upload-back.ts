@@ -112,11 +112,11 @@ export class UploadBack {
    * @returns false when an upload failed
    */
   async reference(database: string, actor: string): Promise<boolean> {
-    await this.#shipping.get(database);
+    while (this.#shipping.has(database)) await this.#shipping.get(database);
     const work = this.#options.shipper.helper('reference-shard', () => this.#shipNow(database, actor));
     this.#shipping.set(database, work);
     const isDone = await work;
-    if (this.#shipping.get(database) === work) this.#shipping.delete(database);
+    this.#shipping.delete(database);
     if (!isDone) this.#tryAgain(database, actor);
     return isDone;
   }

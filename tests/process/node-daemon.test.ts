@@ -233,6 +233,18 @@ describe('a node on a data dir', () => {
     expect(health()?.trouble).toBe('');
   });
 
+  it('starts nothing while its disk has too little room, and says so', async () => {
+    await submit(['shop_1'], ORACLE);
+    const node = await start('one', { minFreeBytes: 2 ** 62 });
+    await waitUntil('it says so', () => head.of('health').at(-1)?.trouble.startsWith('disk full: ') === true);
+    await head.openRun('one', 'r1');
+    head.batch('one', 'r1', ['shop_1']);
+    await waitUntil('it is there', () => node.held.length === 1);
+    await node.drain(0);
+    expect(head.of('taskStarted')).toEqual([]);
+    await waitUntil('it is back', () => head.ends()['shop_1']?.[0] === 'returned');
+  });
+
   it('leaves in order: gives back what has not started, lets what runs end, ships it, and says goodbye', async () => {
     await submit(['shop_1', 'shop_2', 'shop_9', 'inn_9'], ORACLE);
     const node = await start('one', { actors: 1 });

@@ -45,7 +45,7 @@ const sizes = segments.map((path) => statSync(path).size);
 
 // Another life opens what is on the full disk: whole records only.
 const onDisk = await Spool.open({ dir, bootId: 'other', log: createLogger(), minFreeBytes: 0 }).then(
-  (other) => other.left.results.length,
+  (other) => other.takeLeft().results.length,
   (error: Error) => error.message,
 );
 
@@ -54,6 +54,6 @@ await waitUntil('there is room again', () => spool.trouble === undefined);
 await spool.synced();
 await spool[Symbol.asyncDispose]();
 const next = await open('second');
-const rows = next.left.results.map(({ row, log, instanceId }) => `${instanceId} ${row.length} ${log.toString()}`);
+const rows = next.takeLeft().results.map(({ row, log, instanceId }) => `${instanceId} ${row.length} ${log.toString()}`);
 await next[Symbol.asyncDispose]();
 process.stdout.write(JSON.stringify({ made, troubles, refused, onDisk, sizes, rows }));
