@@ -3,7 +3,10 @@ import type { Output } from './output.ts';
 import type { StopSignals } from './stop-signals.ts';
 
 export interface CliContext {
+  /** Without `SKEIN_TOKEN`: who starts processes and threads from it hands on no secret. */
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** `SKEIN_TOKEN`, undefined if it was not set. */
+  readonly token: string | undefined;
   /** Facts: tables, paths, the JSON object. */
   readonly out: Output;
   /** Progress, hints, errors. */

@@ -51,6 +51,16 @@ export class Flags {
     return this.#values.get(name);
   }
 
+  /** These flags, with `name` as if it had been typed so. */
+  with(name: string, value: string): Flags {
+    return new Flags(new Map([...this.#values, [name, value]]), this.#switches);
+  }
+
+  /** These flags, as if `name` had not been typed. */
+  without(name: string): Flags {
+    return new Flags(new Map([...this.#values].filter(([other]) => other !== name)), this.#switches);
+  }
+
   /** A positional or flag that must be there. @throws SkeinError INVALID_INPUT */
   need(name: string, example: string): string {
     const value = this.get(name);

@@ -1,16 +1,18 @@
 /**
- * Progress on a terminal, drawn over itself by log-update: a line a database, the longest-running task, the whole.
+ * Progress on a terminal, drawn over itself by log-update: a line a database, the tasks that run longest and where, the whole.
  * Loaded only where somebody looks.
  */
 import { createLogUpdate } from 'log-update';
 
-import type { RunProgress } from '../embed/embedded-run.ts';
+import type { RunProgress } from '../embed/run-progress.ts';
 import type { Output } from './output.ts';
 import { bar, databasesToShow, durationText, progressLine, RunClock, stateOf } from './progress-text.ts';
 import type { ProgressView } from './progress-view.ts';
 
 const DRAW_EVERY_MS = 100;
 const BAR_WIDTH = 24;
+/** Of the tasks in flight, the oldest. */
+const TASKS_SHOWN = 3;
 
 export class LiveView implements ProgressView {
   readonly #err: Output;
@@ -59,7 +61,7 @@ export class LiveView implements ProgressView {
   #runText(progress: RunProgress): string {
     const { colors, stream } = this.#err;
     const rows = (stream as NodeJS.WriteStream).rows ?? 24;
-    const { shown, hidden } = databasesToShow(progress, rows - 6);
+    const { shown, hidden } = databasesToShow(progress, rows - 6 - TASKS_SHOWN);
     const width = Math.max(0, ...shown.map(({ database }) => database.length));
     const lines = shown.map((each) => {
       const { database, done, total, errors } = each;
@@ -70,9 +72,9 @@ export class LiveView implements ProgressView {
       return `${paint(`${mark} ${database.padEnd(width)}`)} ${bar(done, total, BAR_WIDTH)} ${done}/${total}${trouble}`;
     });
     if (hidden > 0) lines.push(colors.dim(`  and ${hidden} more databases`));
-    const [oldest] = progress.inFlight;
-    if (oldest) {
-      lines.push(colors.dim(`  longest running: ${oldest.instanceId}, ${durationText(oldest.elapsedS)}`));
+    for (const { instanceId, node, elapsedS } of progress.inFlight.slice(0, TASKS_SHOWN)) {
+      const where = node === '' ? '' : ` on ${node}`;
+      lines.push(colors.dim(`  ${instanceId}${where}, for ${durationText(elapsedS)}`));
     }
     const done = progress.rowsOk + progress.rowsError;
     const line = progressLine(progress, this.#clock.of(progress), performance.now());

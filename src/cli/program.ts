@@ -46,9 +46,29 @@ const COMMANDS: readonly { readonly name: string; readonly describe: string; loa
     load: async () => (await import('./commands/logs.ts')).logs,
   },
   {
+    name: 'kill',
+    describe: 'Stop a run on a cluster; what has a row keeps it, and resume goes on',
+    load: async () => (await import('./commands/kill.ts')).kill,
+  },
+  {
     name: 'encode',
     describe: 'Build the references of databases, without tasks',
     load: async () => (await import('./commands/encode.ts')).encode,
+  },
+  {
+    name: 'start',
+    describe: 'Run a head, or a node that joins one, until it is stopped',
+    load: async () => (await import('./commands/start.ts')).start,
+  },
+  {
+    name: 'status',
+    describe: 'Show a head with its nodes, runs and store',
+    load: async () => (await import('./commands/status.ts')).status,
+  },
+  {
+    name: 'stop',
+    describe: 'Stop a daemon in good order; its runs stay open for its successor',
+    load: async () => (await import('./commands/stop.ts')).stop,
   },
 ];
 

@@ -1,5 +1,5 @@
 /** A run's progress as text: counts, rate, time left. Pure; who draws it is `progress-view.ts`. */
-import type { RunProgress } from '../embed/embedded-run.ts';
+import type { RunProgress } from '../embed/run-progress.ts';
 
 /** When and where the counting began, for a rate: rows that an earlier command left count for nothing. */
 export interface ProgressStart {
@@ -27,6 +27,10 @@ export function progressLine(progress: RunProgress, start: ProgressStart, nowMs:
   const rate = elapsedS > 0 ? (done - start.done) / elapsedS : 0;
   if (rate > 0) parts.push(rateText(rate));
   if (rate > 0 && done < total) parts.push(`${durationText((total - done) / rate)} left`);
+  if (progress.nodes === 0 && done < total) parts.push('no node is there');
+  else if (progress.nodes !== undefined && progress.nodes > 1) parts.push(`${progress.nodes} nodes`);
+  if (progress.retried > 0) parts.push(`${progress.retried} lost and started again`);
+  if (progress.lateRows > 0) parts.push(plural(progress.lateRows, 'late row'));
   if (helperFailures > 0) parts.push(`${plural(helperFailures, 'upload')} failed`);
   return parts.join(', ');
 }

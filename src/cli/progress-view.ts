@@ -5,7 +5,7 @@
  * Invariants: V1 a view never holds up the work nor keeps the process alive. V2 disposing leaves the terminal as it was,
  * with the notes on it, and may be done twice. V3 plain lines come at most every `LINE_EVERY_MS`.
  */
-import type { RunProgress } from '../embed/embedded-run.ts';
+import type { RunProgress } from '../embed/run-progress.ts';
 import type { Output } from './output.ts';
 import { progressLine, RunClock } from './progress-text.ts';
 

@@ -9,16 +9,20 @@ export async function parseEncoder(name: string): Promise<Pick<Encoder, 'id' | '
 }
 
 /**
- * The databases whose reference is the wanted one already. Looks only.
+ * The databases whose reference is the wanted one already, each with its fingerprint. Looks only.
  * @throws SkeinError PREFLIGHT for one that was paid for by another encoder, INVALID_INPUT for an unknown encoder
  */
 export async function freshReferences(
   { framework, encoder: name, reference_root: root }: Pick<Manifest, 'framework' | 'encoder' | 'reference_root'>,
   datasetDir: string,
   databases: readonly string[],
-): Promise<ReadonlySet<string>> {
-  if (framework !== 'encode') return new Set();
+): Promise<ReadonlyMap<string, string>> {
+  if (framework !== 'encode') return new Map();
   const encoder = await parseEncoder(name);
   const found = await preflightReferences({ root, databases, datasetDir, encoder });
-  return new Set([...found].flatMap(([database, { kind }]) => (kind === 'fresh' ? [database] : [])));
+  return new Map(
+    [...found].flatMap(([database, assessment]) =>
+      assessment.kind === 'fresh' ? [[database, assessment.marker.text] as const] : [],
+    ),
+  );
 }

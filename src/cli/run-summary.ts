@@ -3,7 +3,7 @@
  */
 import { join } from 'node:path';
 
-import type { RunProgress } from '../embed/embedded-run.ts';
+import type { RunProgress } from '../embed/run-progress.ts';
 import type { RunCounts } from '../run/run-counts.ts';
 import type { FetchResult } from '../head/fetch.ts';
 import type { Manifest } from '../run/manifest.ts';
@@ -51,8 +51,9 @@ export interface SummaryInput {
   readonly store: ObjectStore;
   readonly manifest: Manifest;
   readonly outDir: string;
-  readonly logFile: string;
-  readonly reused: ReadonlySet<string>;
+  /** Undefined: head and node keep their own, elsewhere. */
+  readonly logFile: string | undefined;
+  readonly reused: Pick<ReadonlySet<string>, 'has'>;
   readonly startedMs: number;
   readonly counts: RunCounts;
   readonly progress: RunProgress | undefined;
@@ -86,7 +87,7 @@ export async function summarize(input: SummaryInput): Promise<RunSummary> {
       mirror: fetched?.paths.mirror ?? null,
       cache_root: usesReferences ? manifest.cache_root : null,
       reference_root: usesReferences ? manifest.reference_root : null,
-      log: logFile,
+      log: logFile ?? null,
     },
     exit_reason: exitReason,
     exit_code: exitCode,

@@ -9,7 +9,8 @@ import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 import type { Dataset } from '../dataset/dataset.ts';
-import type { EmbeddedRunEnd, RunProgress } from '../embed/embedded-run.ts';
+import type { EmbeddedRunEnd } from '../embed/embedded-run.ts';
+import type { RunProgress } from '../embed/run-progress.ts';
 import type { FetchResult } from '../head/fetch.ts';
 import { databasesOf, type Manifest } from '../run/manifest.ts';
 import { describeError, isSkeinError, SkeinError } from '../kernel/errors.ts';
@@ -22,7 +23,7 @@ import { fetchHome, fetchLines } from './fetch-home.ts';
 import { leanMemoryFor } from './lean-memory.ts';
 import { plural } from './progress-text.ts';
 import type { ProgressView } from './progress-view.ts';
-import { summarize, type RunSummary } from './run-summary.ts';
+import { summarize, type RunSummary, type SummaryInput } from './run-summary.ts';
 
 export interface RunToEnd {
   readonly store: ObjectStore;
@@ -32,7 +33,7 @@ export interface RunToEnd {
   readonly outDir: string;
   readonly logFile: string;
   /** Databases whose reference stood there before the run. */
-  readonly reused: ReadonlySet<string>;
+  readonly reused: Pick<ReadonlySet<string>, 'has'>;
   /** ` --store URL --out DIR`, as the way to go on must repeat them. */
   readonly repeatedFlags: string;
   readonly startedMs: number;
@@ -90,14 +91,7 @@ export async function runToEnd(run: RunToEnd, context: CliContext, view: Progres
     view.note(`stopping: ${what}Ctrl-C again leaves at once`);
   };
   try {
-    view.phase('uploading the setup');
-    const roots = { slayer_otf_cache: manifest.cache_root, slayer_models_otf: manifest.reference_root };
-    await uploadSetup(store, runId, {
-      combo: comboOf(manifest),
-      roots,
-      databases: databasesOf(manifest),
-      signal: stop.drain,
-    });
+    await shipSetup(store, manifest, stop.drain, view);
     const end = await embedded(run, context, (progress) => view.run((last = progress)));
     if (end.kind === 'failed') throw end.error;
     if (end.kind === 'interrupted') {
@@ -106,10 +100,7 @@ export async function runToEnd(run: RunToEnd, context: CliContext, view: Progres
       view.note(`interrupted: ${counts.done} of ${counts.expected} ids have a row; ${goOn}`);
       return await summarize({ ...run, counts, progress: last, exitReason: 'interrupted', exitCode: INTERRUPTED });
     }
-    view.phase('fetching the results');
-    const fetched = await fetchHome({ ...run, runId, referenceRoot: manifest.reference_root }, stop.drain, view);
-    for (const line of fetchLines(fetched, true)) view.note(line);
-    return await summarize({ ...run, counts: fetched.counts, progress: last, fetched, ...endOf(fetched) });
+    return await bringHome(run, last, stop.drain, view);
   } catch (error) {
     if (stop.drain.aborted)
       throw new SkeinError('CANCELLED', `interrupted; ${goOn}`, { cause: error, fields: { run: runId } });
@@ -123,6 +114,38 @@ export async function runToEnd(run: RunToEnd, context: CliContext, view: Progres
   }
 }
 
+/** The setup that the run requires, and the references that it is seeded with. */
+export async function shipSetup(
+  store: ObjectStore,
+  manifest: Manifest,
+  signal: AbortSignal,
+  view: ProgressView,
+): Promise<void> {
+  view.phase('uploading the setup');
+  await uploadSetup(store, manifest.run_id, {
+    combo: comboOf(manifest),
+    roots: { slayer_otf_cache: manifest.cache_root, slayer_models_otf: manifest.reference_root },
+    databases: databasesOf(manifest),
+    seeds: new Set(Object.keys(manifest.seed)),
+    signal,
+  });
+}
+
+/** Fetches what an ended run left in its store, and sums it up. */
+export async function bringHome(
+  run: Omit<SummaryInput, 'counts' | 'progress' | 'fetched' | 'exitReason' | 'exitCode'>,
+  progress: RunProgress | undefined,
+  signal: AbortSignal,
+  view: ProgressView,
+): Promise<RunSummary> {
+  const { manifest } = run;
+  view.phase('fetching the results');
+  const home = { ...run, runId: manifest.run_id, referenceRoot: manifest.reference_root };
+  const fetched = await fetchHome(home, signal, view);
+  for (const line of fetchLines(fetched, true)) view.note(line);
+  return await summarize({ ...run, counts: fetched.counts, progress, fetched, ...endOf(fetched) });
+}
+
 async function embedded(
   { store, manifest, actors, graceMs, logFile }: RunToEnd,
   { env, stop }: CliContext,
@@ -133,7 +156,7 @@ async function embedded(
   return await runEmbedded({ store, manifest, actors, graceMs, drain: stop.drain, env, logPath: logFile, onProgress });
 }
 
-function isBug(error: unknown): boolean {
+export function isBug(error: unknown): boolean {
   return isSkeinError(error, 'INTERNAL') || error instanceof TypeError || error instanceof ReferenceError;
 }
 

@@ -3,7 +3,7 @@ import { isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 import { isSkeinError, SkeinError } from '../kernel/errors.ts';
-import { openStore } from '../store/open.ts';
+import { openStore, type OpenStoreOptions } from '../store/open.ts';
 import type { ObjectStore } from '../store/port.ts';
 import type { FlagSpec } from './command.ts';
 import type { CliContext } from './context.ts';
@@ -82,12 +82,17 @@ export async function storeOf(flags: Flags, { env }: CliContext): Promise<Object
   const field = typed === undefined && env['SKEIN_STORE'] ? 'SKEIN_STORE' : '--store';
   const url = typed ?? (env['SKEIN_STORE'] || pathToFileURL(resolve(FOLDERS.store)).href);
   try {
-    return await openStore(url, field, { gcsEndpoint: env['SKEIN_GCS_ENDPOINT'] || undefined });
+    return await openStore(url, field, openOptions(env));
   } catch (error) {
     if (!isSkeinError(error, 'STORE_UNAVAILABLE')) throw error;
     const text = `${field}: ${JSON.stringify(url)} cannot be opened: ${error.message}`;
     throw new SkeinError('PREFLIGHT', text, { cause: error, fields: { field } });
   }
+}
+
+/** What the environment says of how stores are reached. */
+export function openOptions(env: CliContext['env']): OpenStoreOptions {
+  return { gcsEndpoint: env['SKEIN_GCS_ENDPOINT'] || undefined };
 }
 
 /** The folder that a directory store is, undefined for any other. */

@@ -26,6 +26,12 @@ export interface Submission {
   readonly graceMs: number;
   readonly actorBlockTimeoutMs: number;
   readonly actors: number;
+  /** How often a lost task is started again. */
+  readonly retryLost: number;
+  /** Null: as the head was told. */
+  readonly lostAfterMs: number | null;
+  /** Tasks out at once over all nodes; 0 = no limit. */
+  readonly maxInFlight: number;
   /** Undefined: one is minted. */
   readonly runId: string | undefined;
   readonly selection: Selection;
@@ -44,6 +50,17 @@ export const RUN_FLAGS = {
     describe: 'an actor that does not answer for so long is lost; 0 = never',
     default: '60',
   },
+  'retry-lost': {
+    value: 'N',
+    describe: 'how often a task is started again whose actor or node was lost; 0 = its actor-lost row stays',
+    default: '1',
+  },
+  'lost-after': {
+    value: 'SECONDS',
+    describe: 'how long a node may be silent before its tasks are lost',
+    default: 'that of the head',
+  },
+  'max-in-flight': { value: 'N', describe: 'tasks out at once over all nodes; 0 = no limit', default: '0' },
 } as const satisfies Record<string, FlagSpec>;
 
 /** @throws SkeinError INVALID_INPUT naming the flag, the value and what would be right */
@@ -55,6 +72,7 @@ export async function submissionOf(flags: Flags): Promise<Submission> {
     slayerSetup: parseSlayerSetup(flags.get('slayer-setup') ?? RUN_FLAGS['slayer-setup'].default),
   };
   const runId = flags.get('run-id');
+  const lostAfter = flags.get('lost-after');
   const submission = {
     ...choices,
     encoder: flags.get('encoder') ?? 'rules',
@@ -62,6 +80,9 @@ export async function submissionOf(flags: Flags): Promise<Submission> {
     graceMs: graceOf(flags) ?? 10_000,
     actorBlockTimeoutMs: parseSeconds('--actor-block-timeout', flags.get('actor-block-timeout') ?? '60'),
     actors: actorsOf(flags) ?? availableParallelism(),
+    retryLost: parseCount('--retry-lost', flags.get('retry-lost') ?? '1', { min: 0, max: 1000 }),
+    lostAfterMs: lostAfter === undefined ? null : parseSeconds('--lost-after', lostAfter),
+    maxInFlight: parseCount('--max-in-flight', flags.get('max-in-flight') ?? '0', { min: 0, max: 1_000_000 }),
     runId: runId === undefined ? undefined : parseRunId('--run-id', runId),
     selection: await selectionOf(flags, TASK_WAYS),
   };

@@ -135,7 +135,8 @@ async function entriesOf(root: string, field: string): Promise<string[]> {
     const code = systemCode(error);
     const reason =
       code === 'ENOENT' ? 'there is no such folder' : code === 'ENOTDIR' ? 'that is no folder' : asError(error).message;
-    throw new SkeinError('INVALID_INPUT', `${field} ${JSON.stringify(root)}: ${reason}`, { cause: error });
+    const hint = `name a folder that holds ${TASKS_FILE} and a folder a database`;
+    throw new SkeinError('INVALID_INPUT', `${field} ${JSON.stringify(root)}: ${reason}; ${hint}`, { cause: error });
   }
   throw invalid(
     `${field} ${JSON.stringify(root)}: the folder is empty; it must hold ${TASKS_FILE} and a folder a database`,

@@ -15,25 +15,8 @@ import { fixedPlaces } from '../node/places.ts';
 import type { ObjectStore } from '../store/port.ts';
 import { ONE_PROCESS } from '../wire/channel.ts';
 import { HeadClient } from '../wire/head-client.ts';
+import { progressOf, type RunProgress } from './run-progress.ts';
 import { makeWorkDir } from './work-dir.ts';
-
-export interface RunProgress {
-  readonly total: number;
-  readonly rowsOk: number;
-  readonly rowsError: number;
-  /** Started and not ended, the oldest first. */
-  readonly inFlight: readonly { readonly instanceId: string; readonly database: string; readonly elapsedS: number }[];
-  readonly databases: readonly {
-    readonly database: string;
-    readonly total: number;
-    readonly done: number;
-    readonly errors: number;
-    readonly inFlight: number;
-  }[];
-  readonly actorsLive: number;
-  /** Uploads that failed without failing a task. */
-  readonly helperFailures: number;
-}
 
 export interface EmbeddedRunOptions {
   readonly store: ObjectStore;
@@ -115,10 +98,4 @@ async function follow(client: HeadClient, options: EmbeddedRunOptions, drain: Ab
     default:
       return { kind: 'failed', error: new Error(last?.error || `run ${runId}: the head stopped following it`) };
   }
-}
-
-function progressOf({ helperFailures, ...rest }: WatchRunResponse): RunProgress {
-  const { total, rowsOk, rowsError, inFlight, databases, actorsLive } = rest;
-  const failures = Object.values(helperFailures).reduce((sum, count) => sum + count, 0);
-  return { total, rowsOk, rowsError, inFlight, databases, actorsLive, helperFailures: failures };
 }

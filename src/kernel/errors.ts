@@ -142,6 +142,8 @@ export function describeError(thrown: unknown): string {
   const parts: string[] = [];
   for (let error: unknown = thrown; error !== undefined && parts.length < MAX_CAUSES;) {
     const { message, cause } = asError(error);
+    // What gRPC said has been put in words by whoever wraps it.
+    if (parts.length > 0 && typeof (error as { details?: unknown }).details === 'string') break;
     const text = message.split('\n', 1)[0] ?? '';
     if (!parts.some((part) => part.includes(text))) parts.push(text);
     error = cause === error ? undefined : cause;

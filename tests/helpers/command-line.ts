@@ -27,7 +27,13 @@ export async function runCliHere(
   using stop = new StopSignals();
   process.chdir(cwd);
   try {
-    const code = await runCommandLine(args, { env, out: into('stdout'), err: into('stderr'), stop });
+    const code = await runCommandLine(args, {
+      env,
+      token: env['SKEIN_TOKEN'],
+      out: into('stdout'),
+      err: into('stderr'),
+      stop,
+    });
     return { code, signal: null, ...texts };
   } finally {
     process.chdir(before);

@@ -3,7 +3,8 @@
  * the value, exit 2, no stack, and nothing made. Most are typed to the command line inside this process; those that open
  * something that could keep a process from ending, and one of each kind, are processes of their own.
  */
-import { createServer, type AddressInfo } from 'node:net';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -24,6 +25,7 @@ beforeAll(async () => {
   await mkdir(join(lab, 'empty'));
   await writeFile(join(lab, 'a-file'), 'no folder');
   await writeFile(join(lab, 'no-ids'), ' \n');
+  await writeFile(join(lab, 'pem'), '-----BEGIN CERTIFICATE-----');
   await writeFile(join(lab, 'ids'), 'beehives_1\nbeehives_77\n');
   const broken = async (name: string, spoil: (dir: string) => Promise<void>): Promise<void> =>
     spoil(await copyExample(join(lab, name)));
@@ -247,24 +249,107 @@ const CASES: readonly Case[] = [
     says: ['--reference-root', '--cache-root'],
   },
   {
-    what: 'an address where nobody listens',
-    args: `${ALL} --address 127.0.0.1:@free`,
-    says: ['--address', '127.0.0.1:@free', 'nobody listens'],
+    isProcess: true,
+    what: 'an address where nothing listens',
+    args: `${ALL} --address 127.0.0.1:@free --connect-timeout 0.2`,
+    says: ['--address', '127.0.0.1:@free', 'nothing listens'],
   },
   {
     isProcess: true,
     what: 'an address of the environment',
-    args: ALL,
+    args: `${ALL} --connect-timeout 0`,
     env: { SKEIN_ADDRESS: '127.0.0.1:@free' },
-    says: ['SKEIN_ADDRESS', 'nobody listens'],
+    says: ['SKEIN_ADDRESS', 'nothing listens'],
   },
   { what: 'an address that is none', args: `${ALL} --address somewhere`, says: ['--address', '"somewhere"'] },
+  { what: 'a port that is none', args: 'list --address host:99999', says: ['--address', '"host:99999"'] },
   {
     isProcess: true,
-    what: 'an address that answers',
-    args: `${ALL} --address 127.0.0.1:@busy`,
-    says: ['--address', 'not offered'],
+    what: 'a web server in place of a head',
+    args: 'status --address 127.0.0.1:@busy --connect-timeout 0.2',
+    says: ['--address', '127.0.0.1:@busy'],
   },
+  {
+    what: 'a wait for a head that is gone',
+    args: 'wait r1 --address 127.0.0.1:@free --connect-timeout 0.2',
+    says: ['--address', 'nothing listens'],
+  },
+  { what: 'no head at all', args: 'status', says: ['--address', '--data-dir', 'SKEIN_ADDRESS'] },
+  {
+    what: 'a data dir without daemon',
+    args: 'status --data-dir @empty',
+    says: ['--data-dir', '@empty', 'skein start'],
+  },
+  { what: 'a data dir that is not there', args: 'stop --data-dir @nowhere', says: ['--data-dir', '@nowhere'] },
+  {
+    what: 'a token file that is not there',
+    args: 'list --address 127.0.0.1:@free --token-file @nowhere',
+    says: ['--token-file', '@nowhere', 'no such file'],
+  },
+  {
+    what: 'a token file without token',
+    args: 'list --address 127.0.0.1:@free',
+    env: { SKEIN_TOKEN_FILE: '@no-ids' },
+    says: ['SKEIN_TOKEN_FILE', '@no-ids', 'empty'],
+  },
+  {
+    what: 'a token that is none, which is not shown',
+    args: 'list --address 127.0.0.1:@free',
+    env: { SKEIN_TOKEN: 'short secret' },
+    says: ['SKEIN_TOKEN', /^(?!.*short secret)/],
+  },
+  {
+    what: 'a certificate without key',
+    args: 'list --address 127.0.0.1:@free --tls-cert @pem',
+    says: ['--tls-key', '--tls-cert'],
+  },
+  {
+    what: 'a CA that is no PEM',
+    args: 'list --address 127.0.0.1:@free --tls-ca @a-file',
+    says: ['--tls-ca', '@a-file'],
+  },
+  { what: 'a CA that is not there', args: 'start --head --tls-ca @nowhere', says: ['--tls-ca', '@nowhere'] },
+  { what: 'detach without a head', args: `${ALL} --detach`, says: ['--detach', '--address'] },
+  { what: 'a kill without a head', args: 'kill taken --store file://@store', says: ['taken', '--address'] },
+  // Daemons
+  { what: 'a start of nothing', args: 'start', says: ['--head', '--address'] },
+  { what: 'a start of both', args: 'start --head --address 127.0.0.1:@free', says: ['--head', '--address'] },
+  { what: 'a flag of nodes for a head', args: 'start --head --actors 3', says: ['--actors', 'nodes'] },
+  { what: 'a flag of heads for a node', args: 'start --address 127.0.0.1:@free --port 3', says: ['--port', 'heads'] },
+  {
+    what: 'a head in plain text for everybody',
+    args: 'start --head --host 0.0.0.0',
+    says: ['--host', '--tls-cert', '--insecure'],
+  },
+  { what: 'a port in words', args: 'start --head --port any', says: ['--port', '"any"'] },
+  {
+    isProcess: true,
+    what: 'a port in use',
+    args: 'start --head --port @busy --data-dir d --store file://@store',
+    says: ['127.0.0.1:@busy', 'in use'],
+  },
+  {
+    what: 'a data dir that is a file',
+    args: 'start --head --data-dir @a-file --store file://@store',
+    says: ['--data-dir', '@a-file'],
+  },
+  {
+    what: 'a head on a store that cannot be written to',
+    args: 'start --head --data-dir d --store file:///proc/skein',
+    says: ['store', '/proc/skein'],
+  },
+  {
+    isProcess: true,
+    what: 'a node for nobody',
+    args: 'start --address 127.0.0.1:@free --connect-timeout 0.2',
+    says: ['--address', 'nothing listens'],
+  },
+  {
+    what: 'an illegal node name',
+    args: 'start --address 127.0.0.1:@free --node-name ../n',
+    says: ['--node-name', '"../n"'],
+  },
+  { what: 'a silence below zero', args: 'start --head --lost-after=-1', says: ['--lost-after', '"-1"'] },
   // Runs and references
   {
     isProcess: true,

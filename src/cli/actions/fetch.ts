@@ -1,6 +1,7 @@
 /** `skein fetch RUN`: mirror, collate, merge (L-07); at any time, any number of times, also while the run goes on. */
 import { runSummary } from '../../run/run-index.ts';
 import { parseRunId } from '../../kernel/ids.ts';
+import { CLUSTER_FLAGS } from '../cluster-flags.ts';
 import type { CliContext } from '../context.ts';
 import { exitCodeOfCounts, NOT_FINISHED } from '../exit-code.ts';
 import { fetchHome, fetchLines } from '../fetch-home.ts';
@@ -8,7 +9,10 @@ import type { Flags } from '../flags.ts';
 import { checkFolders } from '../folders.ts';
 import { plural } from '../progress-text.ts';
 import { openView } from '../progress-view.ts';
+import { placeOf } from '../run-place.ts';
 import * as shared from '../shared-flags.ts';
+
+const WHERE = ['store', ...Object.keys(CLUSTER_FLAGS)];
 
 /** Does it. The exit code. @throws SkeinError */
 export async function fetch(flags: Flags, context: CliContext): Promise<number> {
@@ -17,7 +21,8 @@ export async function fetch(flags: Flags, context: CliContext): Promise<number> 
   const runId = parseRunId('RUN', flags.need('run', 'skein fetch RUN'));
   const outDir = shared.folderOf(flags, 'out');
   const referenceRoot = flags.has('no-merge') ? undefined : shared.folderOf(flags, 'reference-root');
-  await using store = await shared.storeOf(flags, context);
+  await using place = await placeOf(flags, context);
+  const { store } = place;
   await checkFolders([
     { field: '--out', path: outDir },
     ...(referenceRoot === undefined ? [] : [{ field: '--reference-root', path: referenceRoot }]),
@@ -62,7 +67,7 @@ export async function fetch(flags: Flags, context: CliContext): Promise<number> 
     const { state } = await runSummary(store, runId);
     const next = state === 'live' ? 'the run goes on: skein wait' : 'go on with: skein resume';
     err.line(
-      `skein: ${plural(counts.missing, 'id')} without a row; ${next} ${runId}${state === 'live' ? shared.repeated(flags, ['store']) : shared.repeated(flags)}`,
+      `skein: ${plural(counts.missing, 'id')} without a row; ${next} ${runId}${shared.repeated(flags, [...WHERE, ...(state === 'live' ? [] : ['out'])])}`,
     );
   }
   return code;

@@ -4,13 +4,14 @@ import type { CliContext } from '../context.ts';
 import { OK } from '../exit-code.ts';
 import type { Flags } from '../flags.ts';
 import { durationText } from '../progress-text.ts';
-import * as shared from '../shared-flags.ts';
+import { placeOf } from '../run-place.ts';
 import { tableText } from '../table.ts';
 
 /** Does it. The exit code. @throws SkeinError */
 export async function list(flags: Flags, context: CliContext): Promise<number> {
   const { out, err, stop } = context;
-  await using store = await shared.storeOf(flags, context);
+  await using place = await placeOf(flags, context);
+  const { store } = place;
   const { runs, unreadable } = await listRuns(store, { signal: stop.drain });
   if (flags.has('json')) {
     out.line(JSON.stringify({ store: store.url, runs: runs.map(asJson), unreadable }));

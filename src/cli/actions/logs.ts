@@ -12,7 +12,7 @@ import type { CliContext } from '../context.ts';
 import { OK } from '../exit-code.ts';
 import { nearest, type Flags } from '../flags.ts';
 import type { Output } from '../output.ts';
-import * as shared from '../shared-flags.ts';
+import { placeOf } from '../run-place.ts';
 import { parseCount } from '../values.ts';
 
 const LOOK_EVERY_MS = 500;
@@ -26,7 +26,8 @@ export async function logs(flags: Flags, context: CliContext): Promise<number> {
   const instanceId = typedId === undefined ? undefined : parseName('ID', typedId);
   const typedAttempt = flags.get('attempt');
   const attempt = typedAttempt === undefined ? undefined : parseCount('--attempt', typedAttempt, { min: 1, max: 1e15 });
-  await using store = await shared.storeOf(flags, context);
+  await using place = await placeOf(flags, context);
+  const { store } = place;
   const manifest = await readManifest(store, runId);
   if (instanceId !== undefined && !manifest.instance_ids.includes(instanceId)) throw unknownId(manifest, instanceId);
   const signal = AbortSignal.any([context.stop.drain, context.out.gone]);

@@ -1,36 +1,30 @@
 /**
- * `skein submit`. Everything that can be checked is checked before anything is made (L-03): flags, dataset, ids, databases,
- * folders, store, references paid for by others, a run of the same id. Then caches, manifest, and the run to its end.
+ * `skein submit`. Everything that can be checked is checked before anything is made (L-03): flags, head, dataset, ids,
+ * databases, folders, store, references paid for by others, a run of the same id. Then caches, the dataset's way to the
+ * nodes, the manifest, and the run to its end: inside this command, or at the head that was named.
  */
-import { openDataset, type Dataset } from '../../dataset/dataset.ts';
-import type { Task } from '../../dataset/task.ts';
-import { namesInRows } from '../../frameworks/registry.ts';
-import {
-  createManifest,
-  databasesOf,
-  makeManifest,
-  manifestDifferences,
-  readManifest,
-  type Manifest,
-  type ManifestDifference,
-} from '../../run/manifest.ts';
-import { isSkeinError, SkeinError } from '../../kernel/errors.ts';
+import { openDataset } from '../../dataset/dataset.ts';
 import { failPoint } from '../../kernel/failpoint.ts';
-import { mintRunId } from '../../kernel/ids.ts';
-import { VERSION } from '../../kernel/version.ts';
+import type { DatasetDescription, DatasetPlace } from '../../run/dataset-upload.ts';
+import { databasesOf, type Manifest } from '../../run/manifest.ts';
 import { ensureLifecycle } from '../../store/lifecycle.ts';
 import type { ObjectStore } from '../../store/port.ts';
-import { refuseAddress } from '../address.ts';
+import { CLUSTER_FLAGS } from '../cluster-flags.ts';
 import type { CliContext } from '../context.ts';
+import { OK } from '../exit-code.ts';
 import type { Flags } from '../flags.ts';
 import { checkFolders } from '../folders.ts';
+import { makeRun, manifestOf, refuseOtherRun } from '../make-run.ts';
 import { plural } from '../progress-text.ts';
-import { openView } from '../progress-view.ts';
+import { openView, type ProgressView } from '../progress-view.ts';
 import { freshReferences, parseEncoder } from '../reference-check.ts';
+import { placeOf, type LiveHead } from '../run-place.ts';
+import type { RunSummary } from '../run-summary.ts';
 import { buildMissingCaches, comboOf, defaultLogFile, runToEnd } from '../run-to-end.ts';
 import { selectTasks } from '../select-tasks.ts';
 import * as shared from '../shared-flags.ts';
-import { submissionOf, type Submission } from '../submission.ts';
+import { submissionOf } from '../submission.ts';
+import { invalid } from '../values.ts';
 
 /** Does it. The exit code. @throws SkeinError */
 export async function submit(flags: Flags, context: CliContext): Promise<number> {
@@ -44,14 +38,16 @@ export async function submit(flags: Flags, context: CliContext): Promise<number>
   const encoder = flags.get('encoder');
   if (encoder !== undefined) await parseEncoder(encoder);
   const typedLogFile = shared.absoluteFile(flags, 'log-file');
-  await refuseAddress(flags, context);
 
   const dataset = await openDataset(flags.need('dataset', '--dataset DIR'));
   const tasks = selectTasks(submission.selection, dataset);
   const databases = [...new Set(tasks.map((task) => task.selected_database))].sort();
   for (const database of databases) await dataset.checkDatabase(database);
 
-  await using store = await shared.storeOf(flags, context);
+  await using place = await placeOf(flags, context, true);
+  const { store, head } = place;
+  if (!head && flags.has('detach')) throw invalid('--detach', 'true', 'needs a head that goes on: give --address');
+  if (head && typedLogFile !== undefined) throw invalid('--log-file', typedLogFile, 'is for runs without --address');
   const storePath = shared.storeFolder(store);
   await checkFolders(
     [
@@ -63,99 +59,107 @@ export async function submit(flags: Flags, context: CliContext): Promise<number>
     dataset.dir,
   );
   await store.checkWritable();
-  const manifest = manifestOf(submission, roots, dataset, tasks);
-  await refuseOtherRun(store, manifest, submission);
-  const reused = await freshReferences(manifest, dataset.dir, databases);
+  const description = head && (await describe({ dir: dataset.dir, tasksPath: dataset.tasksPath, databases }, context));
+  const planned = manifestOf({ submission, ...roots, dataset, tasks, content: description?.content });
+  await refuseOtherRun(store, planned, submission);
+  const reused = await freshReferences(planned, dataset.dir, databases);
 
   using view = await openView(context.err, flags.has('quiet'));
-  const combo = comboOf(manifest);
+  const combo = comboOf(planned);
   const { actors, graceMs } = submission;
   await buildMissingCaches({ combo, dataset, databases, cacheRoot: roots.cacheRoot, actors }, context, view);
   await ensureLifecycle(store, (text) => view.note(text));
+  if (description) await shipDataset(store, description, context, view);
   failPoint('submit.before-manifest');
-  const made = await makeRun(store, manifest);
+  const made = await makeRun(store, { ...planned, seed: Object.fromEntries(reused) });
   failPoint('submit.after-manifest');
   view.note(
     `run ${made.run_id}: ${plural(made.instance_ids.length, 'task')} of ${plural(databasesOf(made).length, 'database')}`,
   );
-
+  const run = { store, manifest: made, outDir: roots.outDir, reused, startedMs };
+  if (head) return await onCluster({ ...run, head, isSetupThere: false }, flags, context, view);
   const logFile = typedLogFile ?? defaultLogFile(roots.outDir, made.run_id);
-  const summary = await runToEnd(
-    {
-      store,
-      manifest: made,
-      actors,
-      graceMs,
-      outDir: roots.outDir,
-      logFile,
-      reused,
-      repeatedFlags: shared.repeated(flags),
-      startedMs,
-    },
-    context,
-    view,
-  );
+  const embedded = { ...run, actors, graceMs, logFile, repeatedFlags: shared.repeated(flags) };
+  return await printed(await runToEnd(embedded, context, view), flags, context, view);
+}
+
+interface OnCluster {
+  readonly store: ObjectStore;
+  readonly manifest: Manifest;
+  readonly outDir: string;
+  readonly reused: ReadonlyMap<string, string>;
+  readonly startedMs: number;
+  readonly head: LiveHead;
+  /** True: its setup is in the store already. */
+  readonly isSetupThere: boolean;
+}
+
+/** Hands the run over; then follows it home, or leaves at once when told to detach. */
+export async function onCluster(
+  run: OnCluster,
+  flags: Flags,
+  context: CliContext,
+  view: ProgressView,
+): Promise<number> {
+  const { followHome, handOver } = await import('../run-on-cluster.ts');
+  const repeatedFlags = shared.repeated(flags, Object.keys(CLUSTER_FLAGS));
+  const clusterRun = { ...run, repeatedFlags };
+  await handOver(clusterRun, context, view);
+  if (!flags.has('detach')) return await printed(await followHome(clusterRun, context, view), flags, context, view);
   view[Symbol.dispose]();
-  if (flags.has('json')) context.out.line(JSON.stringify(summary));
-  else (await import('../print-summary.ts')).printSummary(summary, context.out, flags.has('quiet'));
+  const runId = run.manifest.run_id;
+  if (flags.has('json')) {
+    const elapsedS = Math.round(performance.now() - run.startedMs) / 1000;
+    const { address } = run.head;
+    context.out.line(
+      JSON.stringify({
+        run_id: runId,
+        address,
+        store: run.store.url,
+        exit_reason: 'submitted',
+        exit_code: OK,
+        elapsed_s: elapsedS,
+      }),
+    );
+    return OK;
+  }
+  context.out.line(runId);
+  if (!flags.has('quiet')) {
+    context.err.line(
+      `submitted; go on with: skein wait ${runId}${repeatedFlags}, then: skein fetch ${runId}${repeatedFlags}`,
+    );
+  }
+  return OK;
+}
+
+/** Prints what a run came to. Its exit code. */
+export async function printed(
+  summary: RunSummary,
+  flags: Flags,
+  { out }: CliContext,
+  view: ProgressView,
+): Promise<number> {
+  view[Symbol.dispose]();
+  if (flags.has('json')) out.line(JSON.stringify(summary));
+  else (await import('../print-summary.ts')).printSummary(summary, out, flags.has('quiet'));
   return summary.exit_code;
 }
 
-function manifestOf(
-  submission: Submission,
-  roots: { readonly cacheRoot: string; readonly referenceRoot: string },
-  dataset: Dataset,
-  tasks: readonly Task[],
-): Manifest {
-  const nowMs = Date.now();
-  const names = namesInRows(submission);
-  return makeManifest({
-    ...names,
-    run_id: submission.runId ?? mintRunId(names.framework, names.query_mode, nowMs),
-    instance_ids: tasks.map((task) => task.instance_id) as [string, ...string[]],
-    databases: Object.fromEntries(tasks.map((task) => [task.instance_id, task.selected_database])),
-    slayer_setup: submission.slayerSetup,
-    encoder: submission.encoder,
-    sql_timeout_ms: submission.sqlTimeoutMs,
-    grace_ms: submission.graceMs,
-    actor_block_timeout_ms: submission.actorBlockTimeoutMs,
-    render_inputs: { actors_per_worker: submission.actors },
-    dataset_dir: dataset.dir,
-    cache_root: roots.cacheRoot,
-    reference_root: roots.referenceRoot,
-    created_at_ms: nowMs,
-    skein_version: VERSION,
-  });
+async function describe(place: DatasetPlace, { stop }: CliContext): Promise<DatasetDescription> {
+  return (await import('../../run/dataset-upload.ts')).describeDataset(place, stop.drain);
 }
 
-/** Found out before anything is made; `makeRun` decides. */
-async function refuseOtherRun(store: ObjectStore, manifest: Manifest, { runId }: Submission): Promise<void> {
-  if (runId === undefined) return;
-  try {
-    const stored = await readManifest(store, runId);
-    const differences = manifestDifferences(stored, manifest);
-    if (differences.length > 0) throw otherRun(manifest, differences);
-  } catch (error) {
-    if (!isSkeinError(error, 'NOT_FOUND')) throw error;
-  }
-}
-
-async function makeRun(store: ObjectStore, manifest: Manifest): Promise<Manifest> {
-  const outcome = await createManifest(store, manifest);
-  switch (outcome.kind) {
-    case 'created':
-    case 'attached':
-      return outcome.manifest;
-    case 'refused':
-      throw otherRun(manifest, outcome.differences);
-  }
-}
-
-function otherRun({ run_id: runId }: Manifest, differences: readonly ManifestDifference[]): SkeinError {
-  const listed = differences.map(({ field, stored, asked }) => `${field} is ${stored}, not ${asked}`);
-  return new SkeinError(
-    'INVALID_INPUT',
-    `--run-id: ${JSON.stringify(runId)} is another run: ${listed.join('; ')}. Give another id, or skein resume ${runId}`,
-    { fields: { field: '--run-id' } },
-  );
+async function shipDataset(
+  store: ObjectStore,
+  description: DatasetDescription,
+  { stop }: CliContext,
+  view: ProgressView,
+): Promise<void> {
+  const { uploadDataset } = await import('../../run/dataset-upload.ts');
+  const total = description.databases.length;
+  let done = 0;
+  view.phase('uploading the dataset');
+  const onDatabase = (): void => view.phase(`uploading the dataset: ${(done += 1)} of ${total} databases`);
+  const { uploaded, bytes } = await uploadDataset(store, description, { signal: stop.drain, onDatabase });
+  if (uploaded.length > 0) view.note(`uploaded ${plural(uploaded.length, 'database')}, ${(bytes / 1e6).toFixed(1)} MB`);
 }

@@ -2,13 +2,15 @@
 import { readManifest } from '../../run/manifest.ts';
 import { readCounts } from '../../run/run-index.ts';
 import { waitForRun, type RunProgress, type WaitResult } from '../../run/run-state.ts';
+import type { RunStatus } from '../../run/status.ts';
+import type { RunProgress as ShownProgress } from '../../embed/run-progress.ts';
 import { parseRunId } from '../../kernel/ids.ts';
 import type { CliContext } from '../context.ts';
 import { exitCodeOfCounts, NOT_FINISHED } from '../exit-code.ts';
 import type { Flags } from '../flags.ts';
 import { plural } from '../progress-text.ts';
-import { openView } from '../progress-view.ts';
-import * as shared from '../shared-flags.ts';
+import { openView, type ProgressView } from '../progress-view.ts';
+import { placeOf } from '../run-place.ts';
 import { parseSeconds } from '../values.ts';
 
 /** Does it. The exit code. @throws SkeinError */
@@ -19,7 +21,8 @@ export async function wait(flags: Flags, context: CliContext): Promise<number> {
   const pollMs = parseSeconds('--poll', flags.get('poll') ?? '2');
   const noProgressMs = parseSeconds('--no-progress', flags.get('no-progress') ?? '3600');
   const stallMs = parseSeconds('--stalled-after', flags.get('stalled-after') ?? '300');
-  await using store = await shared.storeOf(flags, context);
+  await using place = await placeOf(flags, context);
+  const { store } = place;
   using view = await openView(err, flags.has('quiet'));
   const result = await waitForRun({
     store,
@@ -28,7 +31,7 @@ export async function wait(flags: Flags, context: CliContext): Promise<number> {
     noProgressMs,
     stallMs,
     signal: stop.drain,
-    onProgress: (progress) => view.phase(progressText(progress)),
+    onProgress: (progress) => show(view, progress),
   });
   const counts = await readCounts(store, await readManifest(store, runId));
   const code = codeOf(result, exitCodeOfCounts(counts));
@@ -56,9 +59,30 @@ export async function wait(flags: Flags, context: CliContext): Promise<number> {
   return code;
 }
 
-function progressText({ rows, total, status }: RunProgress): string {
-  const inFlight = status?.terminal_state ? 0 : (status?.in_flight.length ?? 0);
-  return `${rows} of ${total} done, ${inFlight} in flight, ${plural(status?.rows_error ?? 0, 'error')}`;
+/** Rows as they were counted; the rest as the last heartbeat said. */
+function show(view: ProgressView, { rows, total, status }: RunProgress): void {
+  if (!status) return view.phase(`${rows} of ${total} done, no heartbeat yet`);
+  const rowsError = Math.min(rows, status.rows_error);
+  const nodes = status['nodes'];
+  view.run({
+    total,
+    rowsOk: rows - rowsError,
+    rowsError,
+    inFlight: status.terminal_state ? [] : status.in_flight.map(inFlightOf),
+    databases: status.databases.map(({ in_flight: inFlight, ...rest }) => ({ ...rest, inFlight })),
+    nodes: Array.isArray(nodes) ? nodes.length : undefined,
+    actorsLive: status.actors.live,
+    actorsPending: status.actors.pending,
+    retried: 0,
+    lateRows: 0,
+    helperFailures: Object.values(status.helper_failures).reduce((sum, count) => sum + count, 0),
+  });
+}
+
+function inFlightOf(task: RunStatus['in_flight'][number]): ShownProgress['inFlight'][number] {
+  const { instance_id: instanceId, elapsed_s: elapsedS } = task;
+  const node = task['node'];
+  return { instanceId, database: '', elapsedS, node: typeof node === 'string' ? node : '' };
 }
 
 function codeOf({ kind }: WaitResult, whenDone: number): number {

@@ -1,4 +1,5 @@
 /** What a person types for `skein fetch`; what it does is in `actions/fetch.ts`. */
+import { CLUSTER_FLAGS } from '../cluster-flags.ts';
 import type { Command } from '../command.ts';
 import * as shared from '../shared-flags.ts';
 
@@ -8,6 +9,7 @@ export const fetch: Command = {
   positionals: [{ name: 'run', describe: 'its id' }],
   flags: {
     store: shared.STORE,
+    ...CLUSTER_FLAGS,
     out: shared.OUT,
     'reference-root': { ...shared.REFERENCE_ROOT, describe: 'where the references that the run built are merged into' },
     'no-merge': { describe: 'results only: leave the references where they are' },

@@ -1,4 +1,5 @@
 /** What a person types for `skein logs`; what it does is in `actions/logs.ts`. */
+import { CLUSTER_FLAGS } from '../cluster-flags.ts';
 import type { Command } from '../command.ts';
 import * as shared from '../shared-flags.ts';
 
@@ -11,6 +12,7 @@ export const logs: Command = {
   ],
   flags: {
     store: shared.STORE,
+    ...CLUSTER_FLAGS,
     attempt: { value: 'N', describe: 'of which attempt', default: 'the latest' },
     follow: { describe: 'go on with tasks that end later, until the run ends', alias: 'f' },
   },

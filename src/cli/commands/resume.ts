@@ -1,4 +1,5 @@
 /** What a person types for `skein resume`; what it does is in `actions/resume.ts`. */
+import { CLUSTER_FLAGS } from '../cluster-flags.ts';
 import type { Command } from '../command.ts';
 import * as shared from '../shared-flags.ts';
 
@@ -14,7 +15,8 @@ export const resume: Command = {
     out: shared.OUT,
     actors: { ...shared.ACTORS, default: 'those of the submit' },
     grace: { ...shared.GRACE, default: 'that of the submit' },
-    address: shared.ADDRESS,
+    ...CLUSTER_FLAGS,
+    detach: { describe: 'with a head elsewhere: leave the run to it' },
     'log-file': shared.LOG_FILE,
     quiet: shared.QUIET,
     json: shared.JSON_FLAG,

@@ -1,5 +1,6 @@
 /** What a person types for `skein submit`; what it does is in `actions/submit.ts`. */
 import { availableParallelism } from 'node:os';
+import { CLUSTER_FLAGS } from '../cluster-flags.ts';
 import type { Command } from '../command.ts';
 import * as shared from '../shared-flags.ts';
 import { RUN_FLAGS } from '../submission.ts';
@@ -21,7 +22,8 @@ export const submit: Command = {
     'reference-root': shared.REFERENCE_ROOT,
     out: shared.OUT,
     grace: shared.GRACE,
-    address: shared.ADDRESS,
+    ...CLUSTER_FLAGS,
+    detach: { describe: 'with a head elsewhere: print the run id and leave the run to it' },
     'log-file': shared.LOG_FILE,
     quiet: shared.QUIET,
     json: shared.JSON_FLAG,
@@ -36,6 +38,10 @@ export const submit: Command = {
     [
       'skein submit --dataset D --all --run-id try-1 --json | jq .counts',
       'For programs; the same id attaches to the same run',
+    ],
+    [
+      'skein submit --dataset D --all --address 10.0.0.5:6380 --token-file token --detach',
+      'on a cluster; go on with wait and fetch, from any machine',
     ],
   ],
   run: async (flags, context) => (await import('../actions/submit.ts')).submit(flags, context),

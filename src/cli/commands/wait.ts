@@ -1,4 +1,5 @@
 /** What a person types for `skein wait`; what it does is in `actions/wait.ts`. */
+import { CLUSTER_FLAGS } from '../cluster-flags.ts';
 import type { Command } from '../command.ts';
 import * as shared from '../shared-flags.ts';
 
@@ -8,6 +9,7 @@ export const wait: Command = {
   positionals: [{ name: 'run', describe: 'its id' }],
   flags: {
     store: shared.STORE,
+    ...CLUSTER_FLAGS,
     poll: { value: 'SECONDS', describe: 'between two looks; 0 = look once', default: '2' },
     'no-progress': {
       value: 'SECONDS',
@@ -20,6 +22,7 @@ export const wait: Command = {
   },
   examples: [
     ['skein wait try-1 --store file:///data/store', 'from another terminal, or another machine'],
+    ['skein wait try-1 --address 10.0.0.5:6380 --token-file token', 'the head says where the store is'],
     ['skein wait try-1 --poll 0 || echo not yet', 'just look'],
   ],
   run: async (flags, context) => (await import('../actions/wait.ts')).wait(flags, context),

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { bar, databasesToShow, durationText, progressLine, stateOf } from '../../../src/cli/progress-text.ts';
-import type { RunProgress } from '../../../src/embed/embedded-run.ts';
+import type { RunProgress } from '../../../src/embed/run-progress.ts';
 
 const progress = (over: Partial<RunProgress> = {}): RunProgress => ({
   total: 100,
@@ -9,7 +9,11 @@ const progress = (over: Partial<RunProgress> = {}): RunProgress => ({
   rowsError: 0,
   inFlight: [],
   databases: [],
+  nodes: 1,
   actorsLive: 2,
+  actorsPending: 0,
+  retried: 0,
+  lateRows: 0,
   helperFailures: 0,
   ...over,
 });

@@ -1,0 +1,50 @@
+/**
+ * The token of a cluster: whoever has it may do everything. It lives in files of mode 0600 and in the memory of those who
+ * read them; never in arguments, logs or errors.
+ */
+import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { SkeinError, systemCode } from '../kernel/errors.ts';
+import { writeFileDurable } from '../store/durable-file.ts';
+
+const MIN_LENGTH = 16;
+
+export const tokenPath = (dataDir: string): string => join(dataDir, 'token');
+
+/** The token of the head's data dir, made if there is none. @throws SkeinError INVALID_INPUT for one that cannot be used */
+export async function makeToken(dataDir: string): Promise<string> {
+  const path = tokenPath(dataDir);
+  await writeFileDurable(path, `${randomBytes(32).toString('hex')}\n`, { exclusive: true, mode: 0o600 });
+  return readToken(path, path);
+}
+
+/**
+ * The token in a file; blanks around it do not count.
+ * @param field what the path was given as, for the error's text
+ * @throws SkeinError INVALID_INPUT: absent, unreadable, empty, too short to be one
+ */
+export async function readToken(path: string, field: string): Promise<string> {
+  let text;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    const code = systemCode(error);
+    const why = code === 'ENOENT' ? 'there is no such file' : code === 'EISDIR' ? 'that is a folder' : `cannot be read`;
+    const hint = 'it holds the token of the head, which lies as `token` in the data dir of the head';
+    throw new SkeinError('INVALID_INPUT', `${field}: ${JSON.stringify(path)}: ${why}; ${hint}`, {
+      cause: error,
+      fields: { field },
+    });
+  }
+  return parseToken(text, `${field}: the file ${JSON.stringify(path)}`, field);
+}
+
+/** `text` as a token. The error's text never shows it. @throws SkeinError INVALID_INPUT */
+export function parseToken(text: string, where: string, field: string): string {
+  const token = text.trim();
+  if (token.length >= MIN_LENGTH && /^[\x21-\x7e]+$/.test(token)) return token;
+  const why = token === '' ? 'is empty' : 'holds no token: 16 or more printable characters without blanks';
+  throw new SkeinError('INVALID_INPUT', `${where} ${why}`, { fields: { field } });
+}
