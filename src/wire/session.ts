@@ -6,11 +6,10 @@
  *
  * Invariants: S1 a message is delivered at most once and in order, whatever the streams do; a gap is refused (CORRUPT)
  * and mended by the next stream. S2 never more than the peer's window of frames is unacknowledged. S3 what is kept is
- * bounded: above `maxQueuedBytes` the owner is told, who then gives the session up. S4 no frame is larger than
- * MAX_MESSAGE_BYTES.
+ * bounded: above `maxQueuedBytes` the owner is told, who then gives the session up.
  */
 import { SkeinError } from '../kernel/errors.ts';
-import { MAX_MESSAGE_BYTES } from './channel.ts';
+import { LARGEST_MESSAGE, Outbox, sizeInFrame } from './outbox.ts';
 
 /** What travels: `sequence` 0 carries nothing but an acknowledgement. */
 export interface Frame<Message> {
@@ -47,32 +46,12 @@ export interface SessionOptions<Out, In> {
 /** Frames that a side lets the other have unacknowledged, unless it says otherwise. */
 export const DEFAULT_WINDOW = 64;
 
-/** A frame is closed when it reaches this, so that no frame holds the stream for long (reliability page: 1 MiB). */
-const FRAME_BYTES = 1024 * 1024;
-const FRAME_MESSAGES = 2_000;
-/** Tag and length of a message inside a frame, and the frame's own fields. */
-const MESSAGE_OVERHEAD = 8;
-const LARGEST_MESSAGE = MAX_MESSAGE_BYTES - 64;
 const DEFAULT_QUEUED_BYTES = 64 * 1024 * 1024;
-
-interface KeptFrame<Message> {
-  readonly sequence: number;
-  readonly messages: readonly Message[];
-  readonly bytes: number;
-}
 
 export class Session<Out, In> {
   readonly #options: SessionOptions<Out, In>;
-  /** Numbered and not acknowledged; the first `#written` of them went to the present stream. */
-  readonly #kept: KeptFrame<Out>[] = [];
-  #written = 0;
-  /** Not numbered yet; those before `#taken` are gone already. */
-  #waiting: { readonly message: Out; readonly bytes: number }[] = [];
-  #taken = 0;
-  #queuedBytes = 0;
-  #lastSent = 0;
+  readonly #outbox = new Outbox<Out>();
   #lastReceived = 0;
-  #window = 0;
   #stream: { readonly write: FrameWriter<Out>; isFull: boolean } | undefined;
   #isAckDue = false;
   #isScheduled = false;
@@ -90,12 +69,12 @@ export class Session<Out, In> {
 
   /** Bytes that are kept for the peer. */
   get queuedBytes(): number {
-    return this.#queuedBytes;
+    return this.#outbox.bytes;
   }
 
   /** Frames sent and not acknowledged. */
   get unacknowledged(): number {
-    return this.#kept.length;
+    return this.#outbox.unacknowledged;
   }
 
   /**
@@ -104,32 +83,30 @@ export class Session<Out, In> {
    */
   send(message: Out): void {
     if (this.#isClosed) return;
-    const bytes = this.#options.sizeOf(message) + MESSAGE_OVERHEAD;
+    const { maxQueuedBytes = DEFAULT_QUEUED_BYTES } = this.#options;
+    const size = this.#options.sizeOf(message);
+    const bytes = sizeInFrame(size);
     if (bytes > LARGEST_MESSAGE) {
       throw new SkeinError(
         'INVALID_INPUT',
         `${this.#options.kindOf(message)} of ${bytes} bytes does not fit on the wire (at most ${LARGEST_MESSAGE})`,
       );
     }
-    this.#waiting.push({ message, bytes });
-    this.#queuedBytes += bytes;
-    if (this.#queuedBytes > (this.#options.maxQueuedBytes ?? DEFAULT_QUEUED_BYTES)) {
-      this.#options.onOverflow?.(this.#queuedBytes);
-    }
+    this.#outbox.add(message, size);
+    if (this.#outbox.bytes > maxQueuedBytes) this.#options.onOverflow?.(this.#outbox.bytes);
     this.#schedule();
   }
 
   /** Whether a peer that took care of our frames up to `lastReceived` can go on with this session. */
   canResume(lastReceived: number): boolean {
-    const firstKept = this.#kept[0]?.sequence ?? this.#lastSent + 1;
-    return !this.#isClosed && lastReceived >= firstKept - 1 && lastReceived <= this.#lastSent;
+    return !this.#isClosed && this.#outbox.canGoOnFrom(lastReceived);
   }
 
   /** Goes on over a new stream: what the peer has not seen is sent again first. */
   attach(write: FrameWriter<Out>, peer: PeerState): void {
-    this.#window = Math.max(1, peer.window);
+    this.#outbox.window = Math.max(1, peer.window);
     this.#acknowledge(peer.lastReceived);
-    this.#written = 0;
+    this.#outbox.rewind();
     this.#stream = { write, isFull: false };
     this.#schedule();
   }
@@ -165,25 +142,21 @@ export class Session<Out, In> {
 
   /** Resolves when the peer has acknowledged everything; at once when nothing is kept, or when the session is closed. */
   settled(): Promise<void> {
-    if (this.#queuedBytes === 0) return Promise.resolve();
+    if (this.#outbox.bytes === 0) return Promise.resolve();
     this.#settled ??= Promise.withResolvers();
     return this.#settled.promise;
   }
 
   /** What the peer has not acknowledged, in order: it may or may not have seen it. */
   undelivered(): Out[] {
-    const waiting = this.#waiting.slice(this.#taken).map(({ message }) => message);
-    return [...this.#kept.flatMap(({ messages }) => messages), ...waiting];
+    return this.#outbox.list();
   }
 
   /** Gives the session up. */
   close(): void {
     this.#isClosed = true;
     this.#stream = undefined;
-    this.#kept.length = 0;
-    this.#waiting = [];
-    this.#taken = 0;
-    this.#queuedBytes = 0;
+    this.#outbox.clear();
     this.#settle();
   }
 
@@ -198,18 +171,8 @@ export class Session<Out, In> {
   }
 
   #acknowledge(sequence: number): void {
-    if (sequence > this.#lastSent) {
-      throw new SkeinError('CORRUPT', `frame ${sequence} is acknowledged, and ${this.#lastSent} was the last one sent`);
-    }
-    let count = 0;
-    for (const frame of this.#kept) {
-      if (frame.sequence > sequence) break;
-      this.#queuedBytes -= frame.bytes;
-      count += 1;
-    }
-    this.#kept.splice(0, count);
-    this.#written = Math.max(0, this.#written - count);
-    if (this.#queuedBytes === 0) this.#settle();
+    this.#outbox.acknowledge(sequence);
+    if (this.#outbox.bytes === 0) this.#settle();
   }
 
   #schedule(): void {
@@ -224,33 +187,11 @@ export class Session<Out, In> {
   #flush(): void {
     const stream = this.#stream;
     while (stream && stream === this.#stream && !stream.isFull) {
-      const frame = this.#kept[this.#written] ?? this.#number();
+      const frame = this.#outbox.next();
       if (!frame && !this.#isAckDue) return;
-      if (frame) this.#written += 1;
       this.#isAckDue = false;
       const { sequence, messages } = frame ?? { sequence: 0, messages: [] };
       stream.isFull = !stream.write({ sequence, messages, acknowledged: this.#lastReceived });
     }
-  }
-
-  /** The next frame out of what waits, if the window has room. */
-  #number(): KeptFrame<Out> | undefined {
-    if (this.#kept.length >= this.#window || this.#taken === this.#waiting.length) return undefined;
-    const messages: Out[] = [];
-    let bytes = 0;
-    for (; messages.length < FRAME_MESSAGES; this.#taken += 1) {
-      const next = this.#waiting[this.#taken];
-      if (!next || (messages.length > 0 && bytes + next.bytes > FRAME_BYTES)) break;
-      messages.push(next.message);
-      bytes += next.bytes;
-    }
-    if (this.#taken * 2 >= this.#waiting.length) {
-      this.#waiting = this.#waiting.slice(this.#taken);
-      this.#taken = 0;
-    }
-    this.#lastSent += 1;
-    const frame = { sequence: this.#lastSent, messages, bytes };
-    this.#kept.push(frame);
-    return frame;
   }
 }
