@@ -163,10 +163,18 @@ export class Spool implements AsyncDisposable {
     return id;
   }
 
-  /** This node may encode a database, and will owe the store its reference. On the disk when this resolves. */
+  /**
+   * This node may encode a database, and will owe the store its reference. On the disk when this resolves.
+   * @throws SkeinError DISK_FULL | STORE_UNAVAILABLE: nothing may be built
+   */
   async grant(grant: Omit<SpoolGrant, 'kind'>): Promise<number> {
     const id = this.#journal.append({ kind: 'grant', ...grant });
-    await this.#journal.synced();
+    try {
+      await this.#journal.synced();
+    } catch (error) {
+      this.#journal.settle(id);
+      throw error;
+    }
     failPoint('spool.after-grant');
     return id;
   }
