@@ -88,8 +88,8 @@ export class ActiveRun {
   readonly #listeners = new Set<() => void>();
   /** Nodes that have opened this run. */
   readonly #open = new Set<string>();
-  /** Nodes that cannot work on this run, and why. */
-  readonly #barred = new Map<string, string>();
+  /** How often a node could not open this run. */
+  readonly #failures = new Map<string, number>();
   readonly #helperFailures = new Map<string, number>();
   #phase: RunPhase = { kind: 'running' };
 
@@ -128,7 +128,7 @@ export class ActiveRun {
   nodeOpened(node: string): void {
     if (this.#phase.kind === 'running' || this.#phase.kind === 'draining') {
       this.#open.add(node);
-      this.#barred.delete(node);
+      this.#failures.delete(node);
       if (this.#phase.kind === 'draining') this.#options.nodes.drain(node, this.runId, 0);
     } else {
       this.#options.nodes.close(node, this.runId);
@@ -235,18 +235,24 @@ export class ActiveRun {
   /** `node` is gone for good as far as this run is concerned. What was out there. */
   nodeGone(node: string, cause: string): TaskKey[] {
     const gone = this.loseTasks(node, cause);
-    this.#barred.delete(node);
+    this.#failures.delete(node);
     this.nodeClosed(node, {});
     return gone;
   }
 
-  /** `node` cannot work on this run. It fails when nobody of `connected` can. */
-  nodeFailed(node: string, error: string, connected: readonly string[]): void {
-    this.#log.error({ node, error }, 'the run cannot be opened at this node');
-    this.#barred.set(node, error);
+  /**
+   * `node` cannot work on this run.
+   * @param tries how often a node may try; the run fails when each of `connected` has used them up
+   * @returns whether it may try again
+   */
+  nodeFailed(node: string, error: string, connected: readonly string[], tries: number): boolean {
+    const times = (this.#failures.get(node) ?? 0) + 1;
+    this.#log.error({ node, times, error }, 'the run cannot be opened at this node');
     this.loseTasks(node, `node ${node} cannot work on this run: ${error}`);
     this.nodeClosed(node, {});
-    if (connected.every((each) => this.#barred.has(each))) this.fail(error);
+    this.#failures.set(node, times);
+    if (connected.every((each) => (this.#failures.get(each) ?? 0) >= tries)) this.fail(error);
+    return times < tries;
   }
 
   /** Forgets the run without an end: whoever adopts it next goes on from the store. */

@@ -97,8 +97,11 @@ export class Dispatcher {
       const { name } = worker;
       if (!this.#batchFor(worker, runs)) open = open.filter((each) => each.name !== name);
     }
-    const workers = roster.able().flatMap((record) => this.#workerOf(record));
-    for (const worker of workers) if (worker.held < worker.actors) this.#stealFor(worker, workers, runs);
+    // A node in trouble gets nothing, but what it has not started may be had.
+    const sources = roster.connected().flatMap((record) => this.#workerOf(record));
+    for (const worker of roster.able().flatMap((record) => this.#workerOf(record))) {
+      if (worker.held < worker.actors) this.#stealFor(worker, sources, runs);
+    }
   }
 
   #dispatchable(): ActiveRun[] {

@@ -76,6 +76,7 @@ export interface HeadOptions {
 
 const LOST_AFTER_MS = 300_000;
 const SETTLE_MS = 10_000;
+const OPEN_TRIES = 3;
 
 /** Nodes whose word a run waits for. */
 interface Settling {
@@ -129,6 +130,8 @@ export class Head implements AsyncDisposable {
       grants: this.#grants,
       dispatcher: this.#dispatcher,
       lostAfterMs,
+      // Inside a command nothing mends itself while somebody waits.
+      openTries: kind === 'daemon' ? OPEN_TRIES : 1,
       isLooking: () => this.#looking !== undefined,
       mayAct,
       welcome: () => ({ headEpoch: this.#lease?.epoch ?? 0, storeUrl: store.url }),
@@ -203,7 +206,11 @@ export class Head implements AsyncDisposable {
       name: HEAD_LEASE_NAME,
       owner: { headId, bootId, kind: 'daemon' },
       onLost: (by) => this.#leaseLost(by),
-      onTrouble: (error) => log.warn({ error: describeError(error) }, 'lease not renewed yet'),
+      onRenewed: () => (this.#storeTrouble = ''),
+      onTrouble: (error) => {
+        this.#storeTrouble = describeError(error);
+        log.warn({ error: this.#storeTrouble }, 'lease not renewed yet');
+      },
       signal: this.#stopping.signal,
     });
     if (outcome.kind === 'refused') {
@@ -312,6 +319,7 @@ export class Head implements AsyncDisposable {
         generation: status.generation,
         facts: (run) => this.#beatFacts(run),
         mayWrite: () => this.#holdsLease() && !lease.isLost,
+        isOver: () => lease.isLost || this.#lease?.isLost === true || this.#stopping.signal.aborted,
         onBeat: (trouble) => (this.#storeTrouble = trouble ?? ''),
         release: () => lease.release(),
         // A daemon's lease of a run outlives it, so that its next life finds the run.

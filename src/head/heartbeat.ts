@@ -9,6 +9,7 @@
 import { describeError, SkeinError } from '../kernel/errors.ts';
 import { failPoint } from '../kernel/failpoint.ts';
 import type { Logger } from '../kernel/log.ts';
+import { sleep } from '../kernel/retry.ts';
 import { makeStatus, setStatus, type RunStatus } from '../run/status.ts';
 import type { ObjectStore } from '../store/port.ts';
 import type { ActiveRun, RunEnd, RunRecord } from './active-run.ts';
@@ -16,6 +17,7 @@ import type { ActiveRun, RunEnd, RunRecord } from './active-run.ts';
 /** Buckets take about one write per object and second; a waiter calls a run stalled after 300 s (§1L). */
 const BEAT_INTERVAL_MS = 5_000;
 
+const LEASE_LOOK_MS = 200;
 /** Ids named as being retried, at most. */
 const MOST_NAMED = 10_000;
 
@@ -31,8 +33,10 @@ export interface HeartbeatOptions {
   readonly store: ObjectStore;
   readonly log: Logger;
   readonly facts: (run: ActiveRun) => BeatFacts;
-  /** Whether this head still acts. */
+  /** Whether this head may write at this instant. */
   readonly mayWrite: () => boolean;
+  /** Whether it never will again: its lease is somebody else's, or it stops. */
+  readonly isOver: () => boolean;
   /** Of the status as it was when the run was adopted; undefined: there was none. */
   readonly generation: string | undefined;
   /** Told after every beat: undefined = written, else what the store said. */
@@ -68,6 +72,7 @@ export class Heartbeat implements RunRecord {
   async end(end: RunEnd): Promise<void> {
     clearInterval(this.#timer);
     await this.#writing;
+    await this.#untilMayWrite();
     failPoint('status.before-terminal');
     await this.#write(end);
     failPoint('head.after-terminal');
@@ -101,6 +106,19 @@ export class Heartbeat implements RunRecord {
       }
     });
     return this.#writing;
+  }
+
+  /** An end is not lost because a renewal of the lease is late; without the lease it is not ours to say. */
+  async #untilMayWrite(): Promise<void> {
+    const { mayWrite, isOver } = this.#options;
+    while (!mayWrite()) {
+      if (isOver())
+        throw new SkeinError(
+          'UNAVAILABLE',
+          `run ${this.#run?.runId}: this head lost its lease before it could say how the run ended`,
+        );
+      await sleep(LEASE_LOOK_MS);
+    }
   }
 
   async #write(end: RunEnd | undefined): Promise<void> {

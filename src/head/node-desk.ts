@@ -28,6 +28,8 @@ export interface NodeDeskOptions {
   readonly grants: Grants;
   readonly dispatcher: Dispatcher;
   readonly lostAfterMs: number;
+  /** How often a node may fail to open a run before it is not asked again. */
+  readonly openTries: number;
   /** Whether runs may still be adopted without anybody asking: this head looks through the store. */
   readonly isLooking: () => boolean;
   /** Whether this head acts. */
@@ -38,6 +40,8 @@ export interface NodeDeskOptions {
   readonly signal: AbortSignal;
 }
 
+/** A node that could not open a run is asked again after this. */
+const OPEN_AGAIN_MS = 5_000;
 /** How often silence is counted. */
 const TICK_MS = 200;
 
@@ -270,12 +274,7 @@ export class NodeDesk implements NodeListener {
         run.nodeClosed(node, event.value.helperFailures);
         break;
       case 'runFailed':
-        grants.release(node, run.manifest);
-        run.nodeFailed(
-          node,
-          event.value.error,
-          roster.connected().map(({ name }) => name),
-        );
+        this.#runFailed(run, node, event.value.error);
         break;
       case 'referenceReady':
         this.#referenceReady(run, node, event.value);
@@ -284,6 +283,18 @@ export class NodeDesk implements NodeListener {
         return;
     }
     dispatcher.schedule();
+  }
+
+  #runFailed(run: ActiveRun, node: string, error: string): void {
+    const { grants, roster, openTries } = this.#options;
+    grants.release(node, run.manifest);
+    const connected = roster.connected().map(({ name }) => name);
+    if (!run.nodeFailed(node, error, connected, openTries)) return;
+    // What it needs may be there later: the store was away, or a disk was full.
+    setTimeout(() => {
+      const session = roster.get(node)?.session;
+      if (session?.state === 'connected') this.#offer(run, session);
+    }, OPEN_AGAIN_MS).unref();
   }
 
   #taskEnded(run: ActiveRun, node: string, ended: TaskEnded): void {

@@ -67,6 +67,8 @@ export interface LeaseOptions extends LeaseTimes {
   readonly judge?: (standing: LeaseDocument) => Promise<'take' | 'watch' | 'refuse'>;
   /** Somebody else holds it now. Called once. */
   readonly onLost?: (by: LeaseDocument | undefined) => void;
+  /** A renewal came through. */
+  readonly onRenewed?: () => void;
   /** A renewal failed and is tried again. */
   readonly onTrouble?: (error: unknown) => void;
   readonly signal?: AbortSignal;
@@ -191,7 +193,7 @@ export class Lease {
 
   async #write(isLast: boolean): Promise<void> {
     if (this.#state !== 'held') return;
-    const { store, name, owner, onTrouble, renewMs = RENEW_MS } = this.#options;
+    const { store, name, owner, onRenewed, onTrouble, renewMs = RENEW_MS } = this.#options;
     const [startedMs, startedAtWallMs] = [this.#now(), Date.now()];
     try {
       const bytes = bytesOf(owner, this.epoch, this.#address, isLast);
@@ -203,6 +205,7 @@ export class Lease {
         this.#generation = outcome.generation;
         this.#renewedMs = startedMs;
         this.#renewedAtWallMs = startedAtWallMs;
+        onRenewed?.();
         return;
       }
       this.#state = 'lost';

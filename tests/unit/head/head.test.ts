@@ -81,14 +81,15 @@ describe('a run on nodes', () => {
     await node.has('a_1');
   });
 
-  it('goes on with the others when a node cannot work on the run, and fails when none can', async () => {
+  it('goes on with the others when a node cannot work on the run', async () => {
     await open();
     const [bad, good] = [await scene.join('n1'), await scene.join('n2')];
     await scene.run(noop(['a_1', 'a_2']));
     await waitUntil('both have it open', () => bad.openRuns.has('r1') && good.openRuns.has('r1'));
     bad.runFailed('r1', 'no dataset');
     await good.has('a_1', 'a_2');
-    good.runFailed('r1', 'no dataset here either');
+    for (let times = 0; times < 3; times += 1) bad.runFailed('r1', 'no dataset');
+    for (let times = 0; times < 3; times += 1) good.runFailed('r1', 'no dataset here either');
     expect(await scene.end()).toMatchObject({ state: RunState.FAILED, error: 'no dataset here either' });
   });
 
