@@ -24,7 +24,7 @@ const DRAIN = RunServiceService.drainRun.path;
 
 /** What a client and a node are told by `address`. They may say different things of one peer only where it is asked differently. */
 async function askBoth(address: string, security: Security): Promise<readonly [string, string]> {
-  const node = startWireNode({ address, security, welcomeMs: 300 }).then(
+  const node = startWireNode({ address, security }).then(
     async (joined) => {
       await joined.stop();
       return 'joined';

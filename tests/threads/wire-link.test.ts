@@ -50,7 +50,7 @@ async function startLab(nodeOptions: Partial<WireNodeOptions> = {}, headOptions:
   const head = stack.use(await startWireHead({ keepalive: QUICK, onEvent, ...headOptions }));
   const network = stack.use(await Link.open(() => head.port));
   const node = stack.use(
-    await startWireNode({ address: network.address, keepalive: QUICK, welcomeMs: 600, ...nodeOptions }),
+    await startWireNode({ address: network.address, keepalive: QUICK, welcomeMs: 1_500, ...nodeOptions }),
   );
   const whole = stack.move();
   return { head, network, node, heard, [Symbol.asyncDispose]: () => whole.disposeAsync() };
@@ -93,16 +93,16 @@ describe('a link', () => {
     ],
   ];
   it.each(disasters)(
-    'loses and doubles nothing of 20,000 messages when the network %s for a second',
+    'loses and doubles nothing of 20,000 messages when the network %s for 1.5 seconds',
     async (_, begin) => {
       await using lab = await startLab();
       const { head, network, node, heard } = lab;
       await talk(lab, async () => {
         begin(network);
-        await seconds(1);
+        await seconds(1.5);
         network.heal();
       });
-      await waitUntil('all is there', () => heard.length >= COUNT && node.orders.length >= COUNT, 8_000);
+      await waitUntil('all is there', () => heard.length >= COUNT && node.orders.length >= COUNT, 12_000);
       expect(heard).toEqual(numbers(COUNT).map((index) => `taskStarted i${index}`));
       expect(node.orders.map((order) => (order.$case === 'steal' ? order.value.count : -1))).toEqual(numbers(COUNT));
       expect(node.story.filter((line) => line === 'session new')).toHaveLength(1);
@@ -116,8 +116,8 @@ describe('a link', () => {
     const { head, network, node } = lab;
     network.cut();
     const startMs = performance.now();
-    await waitUntil('both noticed', () => node.story.length > 1 && head.session().state === 'silent', 3_000);
-    expect(performance.now() - startMs).toBeLessThan(2_000);
+    await waitUntil('both noticed', () => node.story.length > 1 && head.session().state === 'silent');
+    expect(performance.now() - startMs).toBeLessThan(3_000);
     expect(head.session().silentSinceMs).toBeGreaterThan(startMs);
     network.heal();
     await waitUntil('it is back', () => head.session().state === 'connected');
