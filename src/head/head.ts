@@ -303,7 +303,7 @@ export class Head implements AsyncDisposable {
   }
 
   async #adopt(runId: string, maxInFlight: number): Promise<ActiveRun> {
-    const { store, log, kind, settleMs = SETTLE_MS } = this.#options;
+    const { store, log, kind, bootId, settleMs = SETTLE_MS } = this.#options;
     const isCluster = kind === 'daemon';
     const [manifest, lease] = await Promise.all([readManifest(store, runId), this.#leaseRun(runId)]);
     try {
@@ -316,6 +316,7 @@ export class Head implements AsyncDisposable {
       const heartbeat = new Heartbeat({
         store,
         log,
+        bootId,
         generation: status.generation,
         facts: (run) => this.#beatFacts(run),
         mayWrite: () => this.#holdsLease() && !lease.isLost,

@@ -33,6 +33,8 @@ export interface HeartbeatOptions {
   readonly store: ObjectStore;
   readonly log: Logger;
   readonly facts: (run: ActiveRun) => BeatFacts;
+  /** Of this life of this head. */
+  readonly bootId: string;
   /** Whether this head may write at this instant. */
   readonly mayWrite: () => boolean;
   /** Whether it never will again: its lease is somebody else's, or it stops. */
@@ -124,7 +126,8 @@ export class Heartbeat implements RunRecord {
   async #write(end: RunEnd | undefined): Promise<void> {
     const run = this.#run;
     if (!run || this.#isFenced) return;
-    const status = statusOf(run, this.#options.facts(run), end, Date.now());
+    const { bootId, facts } = this.#options;
+    const status = { ...statusOf(run, facts(run), end, Date.now()), head_boot_id: bootId };
     failPoint('head.before-beat');
     const outcome = await setStatus(this.#options.store, run.runId, status, this.#generation);
     if (outcome.kind === 'written') {

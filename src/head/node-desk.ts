@@ -259,7 +259,7 @@ export class NodeDesk implements NodeListener {
   }
 
   #told(run: ActiveRun, { node, event }: NodeWord): void {
-    const { dispatcher, roster, grants } = this.#options;
+    const { dispatcher } = this.#options;
     switch (event.$case) {
       case 'taskStarted':
         run.taskStarted(event.value, node, Date.now());

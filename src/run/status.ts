@@ -53,6 +53,8 @@ const statusSchema = z.looseObject({
   /** Real rows that found a synthetic one in their place, and second real ones. */
   late_rows: count,
   duplicate_rows: count,
+  /** The life of the head that wrote this: no two write the same bytes. */
+  head_boot_id: z.string().default(''),
   /** Its head let go of it in good order, before every id had a row. */
   stopped: z.boolean().default(false),
   rows_ok: count,

@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto';
+
 import { describe, expect, it } from 'vitest';
 
 import { ActiveRun } from '../../../src/head/active-run.ts';
@@ -17,6 +19,7 @@ async function adopted(store: ObjectStore, mayWrite = (): boolean => true, troub
   const heartbeat = new Heartbeat({
     store,
     log: createLogger(),
+    bootId: randomUUID(),
     facts: () => ({ actors: { live: 1, pending: 0 }, nodes: [] }),
     mayWrite,
     isOver: () => !mayWrite(),
