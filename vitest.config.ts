@@ -26,7 +26,7 @@ export default defineConfig({
       kind('process', 60_000),
       kind('crash', 120_000),
       kind('slayer', 180_000),
-      kind('cloud', 120_000, { globalSetup: ['tests/helpers/containers/global-setup.ts'] }),
+      kind('cloud', 180_000, { globalSetup: ['tests/helpers/containers/global-setup.ts'] }),
       // Last and by itself: its faults are timed, and other files beside it would be faults of their own.
       kind('system', 420_000, { sequence: { groupOrder: 1 } }),
     ],

@@ -8,11 +8,8 @@ import { isSkeinError } from '../../src/kernel/errors.ts';
 import { createOrConfirm, readPatiently, type PersistOptions } from '../../src/store/create-or-confirm.ts';
 import { openGcsStore } from '../../src/store/gcs.ts';
 import type { ObjectStore } from '../../src/store/port.ts';
+import { startBucketSite, type BucketSite } from '../helpers/containers/bucket-site.ts';
 import { engineOrSkip, type Engine } from '../helpers/containers/engine.ts';
-import { startFakeGcs, type FakeGcs } from '../helpers/containers/fake-gcs.ts';
-import { startNetwork } from '../helpers/containers/network.ts';
-import { startStormRelay, type StormRelay } from '../helpers/containers/storm.ts';
-import { startToxiproxy, type Line } from '../helpers/containers/toxiproxy.ts';
 import { bytesOf, mustCreate, namesIn, textOf } from '../helpers/store-fixtures.ts';
 
 const CALL_MS = 1_000;
@@ -23,34 +20,23 @@ const PATIENT: PersistOptions = { tries: 30, baseMs: 5, maxMs: 100 };
 const engine = engineOrSkip();
 
 describe.skipIf(engine === undefined)('a gs:// store over a bad line', () => {
-  const stack = new AsyncDisposableStack();
-  let gcs: FakeGcs;
-  let storm: StormRelay;
-  let line: Line;
-  let suites = 0;
+  let site: BucketSite;
+  let stores = 0;
 
   beforeAll(async () => {
-    const network = stack.use(await startNetwork(engine as Engine));
-    gcs = stack.use(await startFakeGcs(engine as Engine, { network }));
-    storm = stack.use(await startStormRelay(engine as Engine, network, gcs.innerAddress));
-    const proxy = stack.use(await startToxiproxy(engine as Engine, network));
-    line = await proxy.layLine('gcs', storm.innerAddress);
-    await gcs.createBucket('skein-lines');
+    site = await startBucketSite(engine as Engine, 'skein-lines');
   });
-  afterAll(() => stack.disposeAsync());
-  afterEach(async () => {
-    await line.mend();
-    await storm.set(undefined);
-  });
+  afterAll(() => site?.[Symbol.asyncDispose]());
+  afterEach(() => site.mend());
 
   /** A store of its own below a new prefix: over the line, and beside it for the truth. */
   async function openBoth(): Promise<{ store: ObjectStore; truth: ObjectStore }> {
-    suites += 1;
-    const url = `gs://skein-lines/t${suites}`;
+    stores += 1;
+    const url = `gs://skein-lines/t${stores}`;
     const short = { metadataTimeoutMs: CALL_MS, dataTimeoutMs: CALL_MS };
     return {
-      store: await openGcsStore(url, '--store', { endpoint: line.url, ...short }),
-      truth: await openGcsStore(url, '--store', { endpoint: gcs.url }),
+      store: await openGcsStore(url, '--store', { endpoint: site.line.url, ...short }),
+      truth: await site.truth(url),
     };
   }
 
@@ -68,7 +54,7 @@ describe.skipIf(engine === undefined)('a gs:// store over a bad line', () => {
   test('ends every call by its deadline while the line is a black hole, and goes on after it', async () => {
     const { store, truth } = await openBoth();
     const generation = await mustCreate(store, 'a', '1');
-    await line.spoil({ type: 'timeout', attributes: { timeout: 0 } });
+    await site.line.spoil({ type: 'timeout', attributes: { timeout: 0 } });
     const big = Buffer.alloc(9 * 1024 * 1024);
     const reads = [() => store.read('a'), () => store.stat('a'), () => store.list('')];
     const writes = [
@@ -83,7 +69,7 @@ describe.skipIf(engine === undefined)('a gs:// store over a bad line', () => {
     await expect(store.create('big', big)).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN' });
     // A second more for each MiB.
     expect(performance.now() - begin).toBeLessThan(CALL_MS + 9_000 + SLACK_MS);
-    await line.mend();
+    await site.line.mend();
     expect(await endOf(() => store.list(''))).toBe('done');
     expect((await createOrConfirm(store, 'b', bytesOf('1'), PATIENT)).kind).not.toBe('conflict');
     expect(await textOf(truth, 'b')).toBe('1');
@@ -94,21 +80,21 @@ describe.skipIf(engine === undefined)('a gs:// store over a bad line', () => {
     ['cut after 100 bytes', { type: 'limit_data', attributes: { bytes: 100 }, toxicity: 0.5 }],
   ] as const)('gives each name to one of two writers while answers are %s', async (_, toxic) => {
     const { store, truth } = await openBoth();
-    await line.spoil(toxic);
+    await site.line.spoil(toxic);
     await twoWriters(store, truth);
   });
 
   test('gives each name to one of two writers while answers of done work are lost', async () => {
     const { store, truth } = await openBoth();
-    await storm.set({ kind: 'lose-answer', share: 0.5, methods: ['POST'] });
-    const before = await storm.spoiled();
+    await site.storm.set({ kind: 'lose-answer', share: 0.5, methods: ['POST'] });
+    const before = await site.storm.spoiled();
     await twoWriters(store, truth);
-    expect(await storm.spoiled()).toBeGreaterThan(before);
+    expect(await site.storm.spoiled()).toBeGreaterThan(before);
   });
 
   test('gives each name to one of two writers in a storm of 503', async () => {
     const { store, truth } = await openBoth();
-    await storm.set({ kind: 'refuse', status: 503, share: 0.5 });
+    await site.storm.set({ kind: 'refuse', status: 503, share: 0.5 });
     await twoWriters(store, truth);
   });
 
@@ -133,7 +119,7 @@ describe.skipIf(engine === undefined)('a gs:// store over a bad line', () => {
   test('counts every acknowledged increment once while answers of done work are lost', async () => {
     const { store, truth } = await openBoth();
     await mustCreate(store, 'counter', '');
-    await storm.set({ kind: 'lose-answer', share: 0.3, methods: ['POST'] });
+    await site.storm.set({ kind: 'lose-answer', share: 0.3, methods: ['POST'] });
     const acknowledged: string[] = [];
     const increment = async (writer: number): Promise<void> => {
       for (let turn = 0; turn < 5; turn += 1) {

@@ -6,13 +6,10 @@ import { readFile } from 'node:fs/promises';
 
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 
-import { openStore } from '../../src/store/open.ts';
+import { startBucketSite, type BucketSite } from '../helpers/containers/bucket-site.ts';
 import { engineOrSkip, type Engine } from '../helpers/containers/engine.ts';
-import { startFakeGcs, type FakeGcs } from '../helpers/containers/fake-gcs.ts';
 import { Machine } from '../helpers/containers/machine.ts';
-import { startNetwork } from '../helpers/containers/network.ts';
 import { rowsOf } from '../helpers/containers/run-facts.ts';
-import { startStormRelay, type StormRelay } from '../helpers/containers/storm.ts';
 
 const DATASET = '/opt/skein/examples/mini-interact';
 const BUCKET = 'skein-run';
@@ -21,20 +18,16 @@ const engine = engineOrSkip();
 
 describe.skipIf(engine === undefined)('the whole job on gs:// in one process', () => {
   const stack = new AsyncDisposableStack();
-  let gcs: FakeGcs;
-  let storm: StormRelay;
+  let site: BucketSite;
   let machine: Machine;
 
   beforeAll(async () => {
-    const network = stack.use(await startNetwork(engine as Engine));
-    gcs = stack.use(await startFakeGcs(engine as Engine, { network }));
-    storm = stack.use(await startStormRelay(engine as Engine, network, gcs.innerAddress));
-    const env = { SKEIN_GCS_ENDPOINT: `http://${storm.innerAddress}` };
-    machine = stack.use(await Machine.start(engine as Engine, network, { name: 'client', env }));
-    await gcs.createBucket(BUCKET);
+    site = stack.use(await startBucketSite(engine as Engine, BUCKET));
+    const env = { SKEIN_GCS_ENDPOINT: site.line.innerUrl };
+    machine = stack.use(await Machine.start(engine as Engine, site.network, { name: 'client', env }));
   });
   afterAll(() => stack.disposeAsync());
-  afterEach(() => storm.set(undefined));
+  afterEach(() => site.mend());
 
   /** The job with everything of its own in `/data/<name>`; its references' digests. */
   async function job(name: string, store: string): Promise<Readonly<Record<string, string>>> {
@@ -49,17 +42,17 @@ describe.skipIf(engine === undefined)('the whole job on gs:// in one process', (
     const expected = await job('folder', 'file:///data/folder/store');
     expect(Object.keys(expected).toSorted()).toEqual(['beehives', 'ferries', 'glassworks']);
     expect(await job('fair', `gs://${BUCKET}/fair`)).toEqual(expected);
-    await storm.set({ kind: 'lose-answer', share: 0.2, methods: ['POST'] });
+    await site.storm.set({ kind: 'lose-answer', share: 0.2, methods: ['POST'] });
     expect(await job('lost', `gs://${BUCKET}/lost`)).toEqual(expected);
     // Six tries a call: of a few thousand calls none is refused each time.
-    await storm.set({ kind: 'refuse', status: 503, share: 0.08 });
+    await site.storm.set({ kind: 'refuse', status: 503, share: 0.08 });
     expect(await job('refused', `gs://${BUCKET}/refused`)).toEqual(expected);
 
     const tasks = (await readFile('examples/mini-interact/mini_interact.jsonl', 'utf8')).trim().split('\n');
     const ids = tasks.map((line) => (JSON.parse(line) as { instance_id: string }).instance_id);
     expect(ids).toHaveLength(22);
     for (const name of ['fair', 'lost', 'refused']) {
-      await using store = await openStore(`gs://${BUCKET}/${name}`, '--store', { gcsEndpoint: gcs.url });
+      await using store = await site.truth(`gs://${BUCKET}/${name}`);
       expect(await rowsOf(store, name), name).toEqual({ ids: ids.toSorted((a, b) => (a < b ? -1 : 1)), others: [] });
     }
   });

@@ -14,7 +14,7 @@ const BUDGET_S: Readonly<Record<string, number>> = {
   process: 90,
   crash: 180,
   slayer: 180,
-  cloud: 180,
+  cloud: 240,
   system: 600,
 };
 

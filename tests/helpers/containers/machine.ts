@@ -41,7 +41,14 @@ export class Machine implements AsyncDisposable {
     } else {
       image.withEntrypoint(['sleep', 'infinity']).withWaitStrategy(Wait.forSuccessfulCommand('true'));
     }
-    return new Machine(name, await image.withStartupTimeout(20_000).start());
+    // Testcontainers removes what does not become ready, and its last words with it.
+    let words = '';
+    image.withLogConsumer((stream) => stream.on('data', (line) => (words += String(line))));
+    try {
+      return new Machine(name, await image.withStartupTimeout(20_000).start());
+    } catch (error) {
+      throw new Error(`${name} did not become ready: ${words}`, { cause: error });
+    }
   }
 
   /** Runs a command in it, as the user of the image, to its end. */
