@@ -10,7 +10,7 @@ import { isSkeinError } from '../kernel/errors.ts';
 import { canonicalJson, jsonBytes, parseJson } from '../kernel/json.ts';
 import { setupNeeds } from '../reference/setup.ts';
 import { compareAndSet, type SetOutcome } from '../store/compare-and-set.ts';
-import { readPatiently } from '../store/create-or-confirm.ts';
+import { callPatiently, readPatiently } from '../store/create-or-confirm.ts';
 import { grantName, MARKERS, shardDatabasePrefix } from '../store/layout.ts';
 import type { ObjectStore, StoredObject } from '../store/port.ts';
 import type { RunFacts } from './run-facts.ts';
@@ -74,7 +74,8 @@ export async function writeGrant(
 export async function isStillThere(store: ObjectStore, { ready }: GrantRecord, database: string): Promise<boolean> {
   if (!ready?.shard) return false;
   const prefix = shardDatabasePrefix(ready.run_id, ready.shard, database);
-  return (await store.stat(prefix + MARKERS.uploadComplete)) !== undefined;
+  const marker = prefix + MARKERS.uploadComplete;
+  return (await callPatiently(`looking at ${marker}`, {}, (signal) => store.stat(marker, { signal }))) !== undefined;
 }
 
 function grantOf(standing: StoredObject | undefined): StoredGrant {

@@ -12,25 +12,32 @@ import { GcsServer } from '../helpers/gcs-server/server.ts';
 import { bytesOf, mustCreate, textOf } from '../helpers/store-fixtures.ts';
 import { waitUntil } from '../helpers/wait-until.ts';
 
-const DEADLINE_MS = 400;
+const DEADLINE_MS = 700;
+/** Where nothing hangs, nobody is hurried. */
+const PATIENT_MS = 15_000;
 /** A call that is given up at its deadline may be told so a little later on a busy machine. */
-const LATE_MS = DEADLINE_MS + 1_500;
+const LATE_MS = DEADLINE_MS + 4_000;
 const BIG = Buffer.alloc(9 * 1024 * 1024, 'a row of a big object. ');
 
 let server: GcsServer;
 let store: ObjectStore;
+let hasty: ObjectStore;
 const fast = { sleep: async () => {}, random: () => 0 };
 
 beforeEach(async () => {
   server = await GcsServer.start({ buckets: ['bucket'] });
-  store = await open();
+  store = await open(PATIENT_MS);
+  hasty = await open(DEADLINE_MS);
 });
 afterEach(async () => {
   await store[Symbol.asyncDispose]();
   await server[Symbol.asyncDispose]();
 });
 
-function open(timeoutMs = DEADLINE_MS): Promise<ObjectStore> {
+/** The store for a fault: with a short deadline for one that makes a call hang. */
+const storeFor = ({ kind }: ServerFault): ObjectStore => (kind === 'hang' || kind === 'stall' ? hasty : store);
+
+function open(timeoutMs: number): Promise<ObjectStore> {
   return openGcsStore('gs://bucket/p', '--store', {
     endpoint: server.url,
     metadataTimeoutMs: timeoutMs,
@@ -72,6 +79,7 @@ describe('a write to a bucket on a bad day', () => {
     'that was done, but whose answer was lost ($kind $status), is confirmed and not doubled',
     async (fault) => {
       server.faults.add({ on: ['create', 'replace'], fault, count: 1 });
+      const store = storeFor(fault);
       expect(await createOrConfirm(store, 'row', bytesOf('ours'), fast)).toMatchObject({ kind: 'confirmed' });
       expect(standing()).toEqual({ 'p/row': 'ours' });
       expect(server.counts.create).toBe(1);
@@ -86,6 +94,7 @@ describe('a write to a bucket on a bad day', () => {
   );
 
   test.each(LOST)('that was lost ($kind $status) is OUTCOME_UNKNOWN to who asks the store itself', async (fault) => {
+    const store = storeFor(fault);
     server.faults.add({ fault, on: ['create', 'replace', 'remove'] });
     const generation = await mustCreateBehind('a', 'text');
     const unknown = { code: 'OUTCOME_UNKNOWN' };
@@ -106,14 +115,14 @@ describe('a write to a bucket on a bad day', () => {
 
   test.each(UNDONE)('that was not done ($kind $status) is done by the next try', async (fault) => {
     server.faults.add({ on: ['create', 'replace'], fault, count: 2 });
-    expect(await createOrConfirm(store, 'row', bytesOf('ours'), fast)).toMatchObject({ kind: 'created' });
+    expect(await createOrConfirm(storeFor(fault), 'row', bytesOf('ours'), fast)).toMatchObject({ kind: 'created' });
     expect(standing()).toEqual({ 'p/row': 'ours' });
     expect(server.counts.create).toBe(3);
   });
 
   test('that lands long after it was given up changes nothing for who came in between', async () => {
     server.faults.add({ on: 'create', fault: { kind: 'delay', delayMs: DEADLINE_MS * 2 }, count: 1 });
-    const late = timed(store.create('row', bytesOf('late')));
+    const late = timed(hasty.create('row', bytesOf('late')));
     expect((await late).error).toMatchObject({ code: 'OUTCOME_UNKNOWN' });
     const ours = await createOrConfirm(store, 'row', bytesOf('ours'), fast);
     expect(ours.kind).toBe('created');
@@ -139,8 +148,7 @@ describe('a write to a bucket on a bad day', () => {
   });
 
   test('of more than 8 MiB goes through a session, and survives what befalls any part of it', async () => {
-    const patient = await open(5_000);
-    expect((await createOrConfirm(patient, 'plain', BIG, fast)).kind).toBe('created');
+    expect((await createOrConfirm(store, 'plain', BIG, fast)).kind).toBe('created');
     expect(server.counts.session).toBe(1);
     const cases: readonly (readonly [string, 'create' | 'session', ServerFault, 'created' | 'confirmed'])[] = [
       ['a', 'create', { kind: 'status', status: 503 }, 'created'],
@@ -152,10 +160,10 @@ describe('a write to a bucket on a bad day', () => {
     ];
     for (const [name, on, fault, kind] of cases) {
       server.faults.add({ on, fault, count: 1 });
-      expect(await createOrConfirm(patient, name, BIG, fast), name).toMatchObject({ kind });
+      expect(await createOrConfirm(store, name, BIG, fast), name).toMatchObject({ kind });
       expect(server.bucket('bucket').get(`p/${name}`, {}).bytes.equals(BIG), name).toBe(true);
     }
-    expect((await createOrConfirm(patient, 'a', bytesOf('other'), fast)).kind).toBe('conflict');
+    expect((await createOrConfirm(store, 'a', bytesOf('other'), fast)).kind).toBe('conflict');
   });
 
   test('whose bytes were damaged on the way is refused by the server and sent again', async () => {
@@ -191,19 +199,18 @@ describe('a read from a bucket on a bad day', () => {
   test.each(BAD)('%j is an error, never other bytes, and read again it is whole', async (fault, code) => {
     await mustCreate(store, 'a', text);
     server.faults.add({ on: 'read', fault, count: 3 });
-    await expect(store.read('a')).rejects.toMatchObject({ code });
-    expect((await readPatiently(store, 'a', fast))?.bytes.toString()).toBe(text);
+    await expect(storeFor(fault).read('a')).rejects.toMatchObject({ code });
+    expect((await readPatiently(storeFor(fault), 'a', fast))?.bytes.toString()).toBe(text);
     expect(server.faults.fired).toHaveLength(3);
   });
 
   test('a body that is cut leaves the other calls in flight alone', async () => {
     await mustCreate(store, 'cut', text);
-    const patient = await open(5_000);
     server.faults.add({ name: 'p/cut', fault: { kind: 'truncate' }, count: 1 });
     server.latencyMs = 200;
-    const others = Array.from({ length: 10 }, (_, n) => patient.create(`other-${n}`, bytesOf('x')));
+    const others = Array.from({ length: 10 }, (_, n) => store.create(`other-${n}`, bytesOf('x')));
     server.faults.add({ name: 'p/other', fault: { kind: 'delay', delayMs: 300 } });
-    await expect(patient.read('cut')).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+    await expect(store.read('cut')).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
     expect((await Promise.all(others)).map(({ kind }) => kind)).toEqual(Array.from({ length: 10 }, () => 'written'));
   });
 
@@ -238,14 +245,14 @@ describe('a bucket that does not answer', () => {
     const idle = server.openSockets;
     server.faults.add({ fault: { kind: 'hang' } });
     const verbs: Readonly<Record<string, () => Promise<unknown>>> = {
-      create: () => store.create('b', bytesOf('x')),
-      'a big create': () => store.create('c', BIG),
-      replace: () => store.replace('a', bytesOf('x'), generation),
-      read: () => store.read('a'),
-      'a ranged read': () => store.read('a', { range: { start: 1, end: 2 } }),
-      stat: () => store.stat('a'),
-      list: () => store.list(''),
-      remove: () => store.remove('a', generation),
+      create: () => hasty.create('b', bytesOf('x')),
+      'a big create': () => hasty.create('c', BIG),
+      replace: () => hasty.replace('a', bytesOf('x'), generation),
+      read: () => hasty.read('a'),
+      'a ranged read': () => hasty.read('a', { range: { start: 1, end: 2 } }),
+      stat: () => hasty.stat('a'),
+      list: () => hasty.list(''),
+      remove: () => hasty.remove('a', generation),
     };
     const ends = await Promise.all(
       Object.entries(verbs).map(async ([verb, call]) => [verb, await timed(call())] as const),
@@ -259,19 +266,18 @@ describe('a bucket that does not answer', () => {
   });
 
   test('a call that is cancelled ends at once, and its connection with it', async () => {
-    const patient = await open(60_000);
     server.faults.add({ fault: { kind: 'hang' } });
     const stop = new AbortController();
     const calls = [
-      patient.create('b', bytesOf('x'), { signal: stop.signal }),
-      patient.read('a', { signal: stop.signal }),
-      patient.list('', { signal: stop.signal }),
+      store.create('b', bytesOf('x'), { signal: stop.signal }),
+      store.read('a', { signal: stop.signal }),
+      store.list('', { signal: stop.signal }),
     ];
     await waitUntil('the calls have arrived', () => server.faults.fired.length === 3);
     const ended = timed(Promise.allSettled(calls));
     stop.abort();
     const { ms, value = [] } = await ended;
-    expect(ms).toBeLessThan(1_000);
+    expect(ms).toBeLessThan(PATIENT_MS / 3);
     expect(value.map((end) => end.status === 'rejected' && (end.reason as { code?: string }).code)).toEqual(
       Array.from({ length: 3 }, () => 'CANCELLED'),
     );
@@ -293,13 +299,12 @@ describe('a bucket that does not answer', () => {
     child.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()));
     const end = await timed(new Promise((resolve) => child.once('close', resolve)));
     expect({ code: end.value, said: said.trim() }).toEqual({ code: 0, said: 'STORE_UNAVAILABLE' });
-    expect(end.ms).toBeLessThan(8_000);
+    expect(end.ms).toBeLessThan(15_000);
   });
 
   test('gets no more than 32 calls at a time', async () => {
     server.latencyMs = 20;
-    const patient = await open(30_000);
-    await Promise.all(Array.from({ length: 150 }, (_, n) => patient.create(`n/${n}`, bytesOf('x'))));
+    await Promise.all(Array.from({ length: 150 }, (_, n) => store.create(`n/${n}`, bytesOf('x'))));
     expect(server.mostAtOnce).toBeLessThanOrEqual(32);
     expect(server.mostAtOnce).toBeGreaterThan(24);
   });
@@ -312,7 +317,7 @@ describe('a bucket that cannot be used', () => {
   async function refused(work: Promise<unknown>): Promise<string> {
     const { ms, error } = await timed(work);
     expect(error).toMatchObject({ code: 'PREFLIGHT' });
-    expect(ms).toBeLessThan(4_000);
+    expect(ms).toBeLessThan(8_000);
     const { message } = error as Error;
     expect(message).not.toContain('\n');
     return message;
