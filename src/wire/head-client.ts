@@ -179,7 +179,9 @@ export class HeadClient implements Disposable {
       try {
         return await this.#callOnce(method, request, this.#answerMs ?? answerMs);
       } catch (error) {
-        if (!isSkeinError(error, 'UNAVAILABLE') || performance.now() + RETRY_MS > giveUpMs) throw error;
+        // One that hangs may be frozen, or be about to die: both pass.
+        const mayPass = isSkeinError(error, 'UNAVAILABLE') || isSkeinError(error, 'DEADLINE');
+        if (!mayPass || performance.now() + RETRY_MS > giveUpMs) throw error;
         await delay(RETRY_MS);
       }
     }
