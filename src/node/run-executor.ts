@@ -8,7 +8,7 @@
  * Invariants: X1 every task that came in is reported exactly once: with its row stored, returned, or unstored; only what
  * the head itself took away is not, nor what stays in the spool when the node stops. X2 an attempt is started at most
  * once. X3 an actor that ended is never called again; its successor starts when the next task comes (W-05). X4 nothing
- * is started while the queue is paused.
+ * is started, and nothing kept waiting, while the queue is paused.
  */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
@@ -131,9 +131,10 @@ export class RunExecutor {
     ];
   }
 
-  /** While paused nothing new is started; what runs goes on. */
+  /** While paused nothing new is started: what waits goes back for others to do, what runs goes on. */
   set isPaused(isPaused: boolean) {
     this.#queue.isPaused = isPaused;
+    if (isPaused) this.#giveBack(this.#queue.takeAll());
   }
 
   /** Takes tasks in. An attempt that came in before is dropped: a batch may be repeated on the wire. */
@@ -143,7 +144,7 @@ export class RunExecutor {
       .filter((task) => this.#isNew(task))
       .map(({ instanceId, attempt }): QueuedTask => ({ instanceId, attempt, database }));
     if (tasks.length === 0) return;
-    if (this.#stop !== 'running') return this.#giveBack(tasks);
+    if (this.#stop !== 'running' || this.#queue.isPaused) return this.#giveBack(tasks);
     if (this.#workersLeft === 0) return tasks.forEach((task) => this.#undispatched(task));
     this.#queue.hold(database);
     this.#queue.add(tasks);
@@ -306,7 +307,8 @@ export class RunExecutor {
 
   /** Its actor never got to it: it waits again, or goes back if nothing is started any more. */
   #putBack(task: QueuedTask): void {
-    if (this.#stop === 'running') this.#queue.putBack(task);
+    // A trouble is told before it is met here: what waited has gone back already.
+    if (this.#stop === 'running' && !this.#queue.isPaused) this.#queue.putBack(task);
     else this.#giveBack([task]);
   }
 

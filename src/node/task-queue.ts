@@ -50,6 +50,10 @@ export class TaskQueue {
   }
 
   /** While paused nothing is handed out. */
+  get isPaused(): boolean {
+    return this.#isPaused;
+  }
+
   set isPaused(isPaused: boolean) {
     this.#isPaused = isPaused;
     this.#wake();
@@ -112,11 +116,17 @@ export class TaskQueue {
     return this.steal(database, Infinity);
   }
 
+  /** Takes every task away. */
+  takeAll(): QueuedTask[] {
+    const all = this.waiting;
+    this.#byDatabase.clear();
+    return all;
+  }
+
   /** Nothing more is handed out; gives what was left. */
   close(): QueuedTask[] {
     this.#isClosed = true;
-    const left = this.waiting;
-    this.#byDatabase.clear();
+    const left = this.takeAll();
     this.#wake();
     return left;
   }
