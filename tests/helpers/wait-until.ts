@@ -3,10 +3,11 @@ export async function waitUntil(
   what: string,
   condition: () => boolean | Promise<boolean>,
   deadlineMs = 5_000,
+  pollMs = 5,
 ): Promise<void> {
   const endMs = performance.now() + deadlineMs;
   while (!(await condition())) {
     if (performance.now() > endMs) throw new Error(`after ${deadlineMs} ms still not: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await new Promise((resolve) => setTimeout(resolve, pollMs));
   }
 }

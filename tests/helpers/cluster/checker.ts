@@ -15,6 +15,7 @@ import { readStatus } from '../../../src/run/status.ts';
 import { rowsPrefix } from '../../../src/store/layout.ts';
 import type { ObjectStore } from '../../../src/store/port.ts';
 import { listAll } from '../../../src/store/prefix.ts';
+import type { LogLine } from './daemon-log.ts';
 
 /** Something that a test did to the cluster. */
 export interface Fault {
@@ -45,8 +46,10 @@ export interface Report {
   readonly starts: number;
   /** Starts beyond one per id. */
   readonly wasted: number;
-  /** (task, attempt) that started more than once. */
+  /** (task, attempt) that started more than once: `run/id#attempt`. */
   readonly restarted: readonly string[];
+  /** Those of them for which no head logged a reason. */
+  readonly unexplained: readonly string[];
   readonly faults: readonly Fault[];
 }
 
@@ -150,8 +153,12 @@ export class Checker {
     }
   }
 
-  /** Reads everything again, byte for byte. `records`: what the tasks wrote down. */
-  async report(records: readonly NoopRecord[]): Promise<Report> {
+  /**
+   * Reads everything again, byte for byte.
+   * @param records what the tasks wrote down
+   * @param headLog what the heads logged: where the reason of each second start must stand
+   */
+  async report(records: readonly NoopRecord[], headLog: readonly LogLine[] = []): Promise<Report> {
     await this.look();
     const lost: string[] = [];
     const unexpected: string[] = [];
@@ -181,6 +188,8 @@ export class Checker {
     }
     const starts = records.filter(({ what, run_id }) => what === 'start' && this.#runs.has(run_id));
     const perAttempt = Map.groupBy(starts, ({ run_id, instance_id, attempt }) => `${run_id}/${instance_id}#${attempt}`);
+    const restarted = [...perAttempt].filter(([, list]) => list.length > 1);
+    const reasons = reasonsOf(headLog);
     const perId = new Set(starts.map(({ run_id, instance_id }) => `${run_id}/${instance_id}`));
     return {
       submitted,
@@ -193,15 +202,29 @@ export class Checker {
       synthetic,
       starts: starts.length,
       wasted: starts.length - perId.size,
-      restarted: [...perAttempt].filter(([, list]) => list.length > 1).map(([name]) => name),
+      restarted: restarted.map(([name]) => name),
+      unexplained: restarted
+        .filter(([name, list]) => list.length - 1 > (reasons.get(name) ?? 0))
+        .map(([name, list]) => `${name} ×${list.length}`),
       faults: this.faults,
     };
   }
 }
 
+/** How often heads logged that an attempt is handed out again, by `run/id#attempt`. */
+function reasonsOf(headLog: readonly LogLine[]): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const line of headLog) {
+    if (!/waits again|started again/.test(line.msg)) continue;
+    const name = `${String(line['run'])}/${String(line['instance'] ?? line['instanceId'])}#${String(line['attempt'])}`;
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+  }
+  return counts;
+}
+
 /** The set-full table, for people. */
 export function reportText(title: string, report: Report): string {
-  const { submitted, rows, lost, unexpected, doubled, late, duplicates, synthetic, starts, wasted, restarted } = report;
+  const { submitted, rows, lost, unexpected, doubled, late, duplicates, synthetic, starts, wasted } = report;
   const kinds = Object.entries(Object.groupBy(report.faults, ({ kind }) => kind)).map(
     ([kind, list]) => `${list?.length ?? 0} ${kind}`,
   );
@@ -223,7 +246,7 @@ export function reportText(title: string, report: Report): string {
     `  unexpected ${unexpected.length}`,
     `  doubled    ${doubled.length}`,
     `  late       ${late}, duplicates ${duplicates}`,
-    `  re-run     ${wasted} of ${starts} starts (${((100 * wasted) / Math.max(1, starts)).toFixed(1)} %), ${restarted.length} of them as the same attempt`,
+    `  re-run     ${wasted} of ${starts} starts (${((100 * wasted) / Math.max(1, starts)).toFixed(1)} %), ${report.restarted.length} as the same attempt, ${report.unexplained.length} of those unexplained`,
     `  detection  ${times('detectedMs')}`,
     `  recovery   ${times('recoveredMs')}`,
   ].join('\n');

@@ -5,14 +5,16 @@
  * Invariants: C1 disposal ends every process that was started, heals nothing, and fails if one of a group is left. C2 a head
  * or node that is started again has the same name, data dir, port and link as before.
  */
-import { existsSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { openStore } from '../../../src/store/open.ts';
 import type { ObjectStore } from '../../../src/store/port.ts';
+import { HeadClient } from '../../../src/wire/head-client.ts';
 import { waitUntil } from '../wait-until.ts';
+import { readDaemonLog, type LogLine } from './daemon-log.ts';
 import { freePort, Link } from './link.ts';
 import { ClusterProcess } from './process.ts';
 
@@ -26,6 +28,8 @@ export interface Ready {
 
 /** How long a daemon may take to be ready, with the machine busy. */
 const READY_MS = 20_000;
+/** How long what a killed daemon had started may outlive it. */
+const GONE_MS = 5_000;
 
 export interface ClusterOptions {
   /** `--lost-after` of the head. Default 3. */
@@ -42,15 +46,33 @@ export interface StartOptions {
   readonly untilReady?: boolean;
 }
 
+export interface NodeOptions {
+  /** Default: a folder of its own in the cluster's. */
+  readonly dataDir?: string;
+  /** What it dials. Default: its link. */
+  readonly address?: string;
+  /** See `ClusterProcess.start`. */
+  readonly prefix?: readonly string[];
+}
+
 /** A daemon over its lives: data dir and flags stay, processes come and go. */
 export class Daemon {
   readonly name: string;
   readonly dataDir: string;
   readonly #args: () => readonly string[];
   readonly #track: (process: ClusterProcess) => void;
-  #process: ClusterProcess | undefined;
+  readonly #prefix: readonly string[];
+  /** Every process that it was, the first first. */
+  readonly lives: ClusterProcess[] = [];
 
-  constructor(name: string, dataDir: string, args: () => readonly string[], track: (process: ClusterProcess) => void) {
+  constructor(
+    name: string,
+    dataDir: string,
+    args: () => readonly string[],
+    track: (process: ClusterProcess) => void,
+    prefix: readonly string[] = [],
+  ) {
+    this.#prefix = prefix;
     this.name = name;
     this.dataDir = dataDir;
     this.#args = args;
@@ -59,20 +81,25 @@ export class Daemon {
 
   /** The life that runs, or the last one. */
   get process(): ClusterProcess {
-    if (!this.#process) throw new Error(`${this.name} was never started`);
-    return this.#process;
+    const life = this.lives.at(-1);
+    if (!life) throw new Error(`${this.name} was never started`);
+    return life;
   }
 
   get isRunning(): boolean {
-    return this.#process !== undefined && this.#process.end === undefined;
+    const life = this.lives.at(-1);
+    return life !== undefined && life.end === undefined;
   }
 
   async start({ failPoint, env = {}, untilReady = true }: StartOptions = {}): Promise<this> {
     if (this.isRunning) throw new Error(`${this.name} runs already`);
     await mkdir(this.dataDir, { recursive: true });
     const armed = failPoint === undefined ? env : { ...env, SKEIN_FAILPOINT: failPoint };
-    this.#process = ClusterProcess.start(this.name, this.#args(), { cwd: this.dataDir, env: armed });
-    this.#track(this.#process);
+    const life = ClusterProcess.start(this.name, this.#args(), {
+      ...{ cwd: this.dataDir, env: armed, prefix: this.#prefix },
+    });
+    this.lives.push(life);
+    this.#track(life);
     if (untilReady) await this.ready();
     return this;
   }
@@ -117,7 +144,7 @@ export class Daemon {
 
   /** All that its lives logged, line by line; what is half-written is passed over. */
   async log(): Promise<LogLine[]> {
-    return await readLog(join(this.dataDir, 'log'));
+    return await readDaemonLog(join(this.dataDir, 'log'));
   }
 }
 
@@ -126,25 +153,26 @@ export interface ClusterNode extends Daemon {
   readonly link: Link;
 }
 
-/** A line of a daemon's log. */
-export type LogLine = Readonly<Record<string, unknown>> & { readonly msg: string; readonly time: string };
+type TraceLine = LogLine & { readonly daemon: string };
 
 export class Cluster implements AsyncDisposable {
   readonly dir: string;
   readonly storeUrl: string;
   readonly store: ObjectStore;
   readonly head: Daemon;
-  readonly headPort: number;
   readonly nodes = new Map<string, ClusterNode>();
   readonly #processes: ClusterProcess[] = [];
   readonly #links: Link[] = [];
+  readonly #heads: Daemon[] = [];
+  /** Which head nodes and clients dial. */
+  #acting: { readonly head: Daemon; readonly port: number };
 
   private constructor(dir: string, store: ObjectStore, headPort: number, options: ClusterOptions) {
     this.dir = dir;
     this.store = store;
     this.storeUrl = store.url;
-    this.headPort = headPort;
     this.head = this.anotherHead('head', headPort, options);
+    this.#acting = { head: this.head, port: headPort };
   }
 
   /** Makes folder, store and port; nothing runs yet. */
@@ -168,11 +196,11 @@ export class Cluster implements AsyncDisposable {
   }
 
   get address(): string {
-    return `127.0.0.1:${this.headPort}`;
+    return `127.0.0.1:${this.#acting.port}`;
   }
 
   get tokenFile(): string {
-    return join(this.head.dataDir, 'token');
+    return join(this.#acting.head.dataDir, 'token');
   }
 
   /** A head daemon on the same bucket, with a data dir of its own called `name`. */
@@ -182,20 +210,28 @@ export class Cluster implements AsyncDisposable {
       ...['start', '--head', '--port', String(port), '--store', this.storeUrl, '--data-dir', dataDir],
       ...['--lost-after', String(lostAfterS), ...headFlags],
     ];
-    return new Daemon(name, dataDir, args, (process) => this.#processes.push(process));
+    const head = new Daemon(name, dataDir, args, (process) => this.#processes.push(process));
+    this.#heads.push(head);
+    return head;
   }
 
-  /** The node called `name`, not started yet when it is new. Its data dir is its own unless another is given. */
-  async node(name: string, actors = 2, dataDir = join(this.dir, name)): Promise<ClusterNode> {
+  /** From now on nodes and clients go to another head; connections that stand are not touched. */
+  pointTo(head: Daemon, port: number): void {
+    this.#acting = { head, port };
+  }
+
+  /** The node called `name`, not started yet when it is new. */
+  async node(name: string, actors = 2, options: NodeOptions = {}): Promise<ClusterNode> {
+    const { dataDir = join(this.dir, name), prefix = [] } = options;
     const known = this.nodes.get(name);
     if (known) return known;
-    const link = await Link.open(() => this.headPort);
+    const link = await Link.open(() => this.#acting.port);
     this.#links.push(link);
     const args = () => [
-      ...['start', '--address', link.address, '--actors', String(actors), '--data-dir', dataDir],
-      ...['--node-name', name, '--token-file', this.tokenFile],
+      ...['start', '--address', options.address ?? link.address, '--actors', String(actors), '--data-dir', dataDir],
+      ...['--node-name', name, '--token-file', this.tokenFile, '--connect-timeout', '60'],
     ];
-    const daemon = new Daemon(name, dataDir, args, (process) => this.#processes.push(process));
+    const daemon = new Daemon(name, dataDir, args, (process) => this.#processes.push(process), prefix);
     const node = Object.assign(daemon, { link });
     this.nodes.set(name, node);
     return node;
@@ -215,6 +251,35 @@ export class Cluster implements AsyncDisposable {
     return await this.cli(args, env).mustEnd(code);
   }
 
+  /** What every head of this cluster logged. */
+  async headLog(): Promise<LogLine[]> {
+    return (await Promise.all(this.#heads.map((head) => head.log()))).flat();
+  }
+
+  /** All that daemons logged of one task, and of nodes and leases meanwhile: for the text of a failure. */
+  async traceOf(runId: string, instanceId: string): Promise<string> {
+    const daemons: Daemon[] = [...this.#heads, ...this.nodes.values()];
+    const logs = await Promise.all(
+      daemons.map(async (daemon) =>
+        (await daemon.log()).map((line) => ({ ...line, daemon: daemon.name }) as TraceLine),
+      ),
+    );
+    const own = (line: TraceLine): boolean => (line['instance'] ?? line['instanceId']) === instanceId;
+    return logs
+      .flat()
+      .filter((line) => own(line) || (line['instance'] === undefined && (line['run'] ?? runId) === runId))
+      .sort((a, b) => a.time.localeCompare(b.time))
+      .map(({ time, daemon, msg, level: _level, boot: _boot, part: _part, ...fields }) =>
+        [time.slice(11, 23), daemon, msg, JSON.stringify(fields)].join(' '),
+      )
+      .join('\n');
+  }
+
+  /** A client of the head inside this process: a command costs a start. */
+  async headClient(): Promise<HeadClient> {
+    return new HeadClient(this.address, { token: (await readFile(this.tokenFile, 'utf8')).trim() });
+  }
+
   /** All that the processes wrote, for the text of a failure. */
   diary(): string {
     return this.#processes.map((process) => process.diary()).join('\n');
@@ -224,37 +289,29 @@ export class Cluster implements AsyncDisposable {
     await Promise.all(this.#processes.map((process) => process[Symbol.asyncDispose]()));
     await Promise.all(this.#links.map((link) => link[Symbol.asyncDispose]()));
     await this.store[Symbol.asyncDispose]();
-    const left = this.#processes
-      .filter(({ pid }) => isGroupAlive(pid))
-      .map(({ name, pid }) => `${name} (group ${pid})`);
+    // What a killed daemon had started ends by itself, a moment later.
+    await waitUntil('all are gone', () => processesOf(this.dir).length === 0, GONE_MS).catch(() => {});
+    const left = processesOf(this.dir);
+    for (const { pid } of left) process.kill(pid, 'SIGKILL');
     await rm(this.dir, { recursive: true, force: true });
-    if (left.length > 0) throw new Error(`left running: ${left.join(', ')}`);
+    if (left.length > 0)
+      throw new Error(`left running: ${left.map(({ pid, command }) => `${pid} ${command}`).join(', ')}`);
   }
 }
 
-/** Every JSON line of the files in `dir`, the oldest first. */
-export async function readLog(dir: string): Promise<LogLine[]> {
-  if (!existsSync(dir)) return [];
-  const { readdir } = await import('node:fs/promises');
-  const lines: LogLine[] = [];
-  for (const name of await readdir(dir)) {
-    for (const line of (await readFile(join(dir, name), 'utf8')).split('\n')) {
-      try {
-        const value = JSON.parse(line) as LogLine;
-        if (typeof value.time === 'string') lines.push(value);
-      } catch {
-        // Half a line of a process that was killed, or no log.
+/** Processes that were started in `dir` or name it: ours, and what they started. */
+function processesOf(dir: string): { pid: number; command: string }[] {
+  const found: { pid: number; command: string }[] = [];
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name) || name === String(process.pid)) continue;
+    try {
+      const command = readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
+      if (command.includes(dir) || readlinkSync(`/proc/${name}/cwd`).startsWith(dir)) {
+        found.push({ pid: Number(name), command });
       }
+    } catch {
+      // It ended between the two looks, or is somebody else's.
     }
   }
-  return lines.sort((a, b) => a.time.localeCompare(b.time));
-}
-
-function isGroupAlive(pgid: number): boolean {
-  try {
-    process.kill(-pgid, 0);
-    return true;
-  } catch {
-    return false;
-  }
+  return found;
 }

@@ -15,6 +15,8 @@ export interface NoopDatasetOptions {
   readonly prefix?: string;
   /** How long task `index` takes; default 0. */
   readonly ms?: (index: number) => number;
+  /** Whether starts are written down. Default true. */
+  readonly hasJournal?: boolean;
   /** More fields of task `index`: `noop_dies` … */
   readonly fields?: (index: number) => Readonly<Record<string, unknown>>;
 }
@@ -28,7 +30,7 @@ export interface NoopDataset {
 }
 
 export async function makeNoopDataset(dir: string, options: NoopDatasetOptions): Promise<NoopDataset> {
-  const { tasks, databases = 4, prefix = 'd', ms = () => 0, fields = () => ({}) } = options;
+  const { tasks, databases = 4, prefix = 'd', ms = () => 0, hasJournal = true, fields = () => ({}) } = options;
   const names = Array.from({ length: databases }, (_, index) => `${prefix}${index}`);
   for (const name of names) {
     await mkdir(join(dir, name), { recursive: true });
@@ -47,7 +49,7 @@ export async function makeNoopDataset(dir: string, options: NoopDatasetOptions):
       amb_user_query: 'nothing',
       sol_sql: [],
       noop_ms: ms(index),
-      noop_journal: journal,
+      ...(hasJournal && { noop_journal: journal }),
       ...fields(index),
     };
   });

@@ -17,6 +17,8 @@ export interface ProcessEnd {
 export interface ProcessOptions {
   readonly cwd: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** A command that runs ours in another place: `ip netns exec NAME`. It must not fork. */
+  readonly prefix?: readonly string[];
 }
 
 export class ClusterProcess implements AsyncDisposable {
@@ -40,9 +42,10 @@ export class ClusterProcess implements AsyncDisposable {
   }
 
   /** `skein ARGS`. */
-  static start(name: string, args: readonly string[], { cwd, env = {} }: ProcessOptions): ClusterProcess {
+  static start(name: string, args: readonly string[], { cwd, env = {}, prefix = [] }: ProcessOptions): ClusterProcess {
     const own = Object.entries(process.env).filter(([key]) => !key.startsWith('SKEIN_') && key !== 'NODE_OPTIONS');
-    const child = spawn(process.execPath, [BIN, ...args], {
+    const [command = process.execPath, ...rest] = [...prefix, process.execPath, BIN, ...args];
+    const child = spawn(command, rest, {
       cwd,
       env: { ...Object.fromEntries(own), ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
