@@ -63,7 +63,7 @@ describe('two nodes of one head', () => {
       expect(row.error, name).toBeNull();
     }
     const complete = (await namesIn(store, shardsPrefix('r1'))).filter((name) => name.endsWith('/_upload_complete'));
-    expect(complete.map((name) => name.split('/').at(-2)).sort()).toEqual(['beehives', 'ferries', 'glassworks']);
+    expect(complete.map((name) => name.split('/').at(-2) ?? '').sort()).toEqual(['beehives', 'ferries', 'glassworks']);
     for (const name of complete) {
       const database = name.split('/').at(-2) ?? '';
       const record = await store.read(name.replace('_upload_complete', '_skein_shard.json'));
