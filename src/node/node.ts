@@ -86,6 +86,8 @@ export class Node implements AsyncDisposable {
   #recovered: Promise<void> = Promise.resolve();
   #stopWatchingSpool: (() => void) | undefined;
   #link: HeadLink | undefined;
+  /** What was to be said before there was a link. */
+  readonly #early: Event[] = [];
 
   private constructor(options: NodeOptions) {
     const { spool, store, log, actors, env } = options;
@@ -113,7 +115,7 @@ export class Node implements AsyncDisposable {
       });
   }
 
-  /** Joins the head, then ships what an earlier life left. @throws SkeinError as `HeadLink.open` */
+  /** Begins to ship what an earlier life left, and joins the head. @throws SkeinError as `HeadLink.open` */
   static async start(options: NodeOptions): Promise<Node> {
     const node = new Node(options);
     const { name, address, security, actors, reconnect = false, connectTimeoutMs, spool, log } = options;
@@ -124,6 +126,7 @@ export class Node implements AsyncDisposable {
       actors,
       dataDirId: options.dataDirId ?? node.#bootId,
     };
+    node.#recovered = node.#recover();
     try {
       node.#link = await HeadLink.open({
         address,
@@ -140,12 +143,12 @@ export class Node implements AsyncDisposable {
       });
       // The first greeting came before there was a link to send it on.
       node.#greet(true);
+      for (const event of node.#early.splice(0)) node.#send(event);
       if (spool) {
         const heed = (): void => node.#health.set('spool', spool.trouble);
         node.#stopWatchingSpool = spool.onChange(heed);
         heed();
       }
-      node.#recovered = node.#recover();
       return node;
     } catch (error) {
       await node[Symbol.asyncDispose]();
@@ -196,7 +199,8 @@ export class Node implements AsyncDisposable {
   }
 
   #send(event: Event): void {
-    this.#link?.send(event);
+    if (this.#link) this.#link.send(event);
+    else this.#early.push(event);
   }
 
   #headEnded(error: SkeinError): void {
