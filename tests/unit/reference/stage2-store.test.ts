@@ -8,7 +8,8 @@ import { databaseFileOf, parseDatasource } from '../../../src/reference/datasour
 import { copyMarked, markerOf } from '../../../src/reference/marked-tree.ts';
 import { parseMemories } from '../../../src/reference/memory-file.ts';
 import { readModels } from '../../../src/reference/model-folder.ts';
-import { makeTaskStore } from '../../../src/reference/task-store.ts';
+import { LastContent } from '../../../src/reference/reference-content.ts';
+import { makeTaskStore, UNCHANGED_FILE, writeDifference } from '../../../src/reference/task-store.ts';
 import { buildReference } from '../../../src/reference/build-reference.ts';
 import { fakeEncoder } from '../../helpers/fake-encoder.ts';
 import { writeKbDataset } from '../../helpers/kb-dataset.ts';
@@ -73,6 +74,31 @@ describe('a task’s own store', () => {
       (JSON.parse(tree[file]!) as Record<string, number>[]).map((item) => item[field]);
     expect(ids('_kb_rows.json', 'id')).toEqual([1, 3, 4, 5, 6, 7, 8, 9, 10]);
     expect(ids('_setup_results.json', 'kb_id')).toEqual([1, 3, 4, 5, 6, 7, 8, 9, 10]);
+  });
+
+  it('differs from its reference by what is written of it alone, whatever is hidden', async () => {
+    await using temp = await tempDir();
+    const referenceDir = await builtSite(temp.dir);
+    const contents = new LastContent('_reference_fp.txt');
+    for (const deletedKbIds of [[], [0, 2], [7], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10], [99]]) {
+      const view = { database: 'shop', databasePath: '/x/shop.sqlite', deletedKbIds };
+      const [storeDir, apartDir] = [join(temp.dir, 'store'), join(temp.dir, 'apart', deletedKbIds.join('-'))];
+      await makeTaskStore({ referenceDir, storeDir, ...view });
+      const found = (await contents.of(referenceDir))!;
+      writeDifference(found, apartDir, view);
+      const { [UNCHANGED_FILE]: list, ...changed } = await readTree(apartDir);
+      const { files, reference_fingerprint: fingerprint } = JSON.parse(list!) as Record<string, unknown>;
+      expect(fingerprint).toBe(found.fingerprint);
+      const original = await readTree(referenceDir);
+      const unchanged = (files as string[]).map((path) => [path, original[path]]);
+      expect({ ...Object.fromEntries(unchanged), ...changed }).toEqual(await readTree(storeDir));
+      expect(Object.entries(changed).filter(([path, text]) => original[path] === text)).toEqual([]);
+    }
+    const before = (await contents.of(referenceDir))!.content;
+    expect((await contents.of(referenceDir))!.content).toBe(before);
+    await rename(join(referenceDir, '_reference_fp.txt'), join(temp.dir, 'marker'));
+    await writeFile(join(referenceDir, '_reference_fp.txt'), 'another build');
+    expect((await contents.of(referenceDir))!.content).not.toBe(before);
   });
 
   it('is not made of scrap', async () => {
