@@ -64,6 +64,8 @@ export interface ActiveRunOptions {
   readonly log: Logger;
   /** Tasks that may be out at once; 0 = no limit. */
   readonly maxInFlight: number;
+  /** As an earlier head left them; absent: all 0. */
+  readonly counters?: RunCounters;
 }
 
 /** What the run met besides its rows. */
@@ -81,7 +83,7 @@ export class ActiveRun {
   readonly ledger: RunLedger;
   readonly maxInFlight: number;
   readonly ended: Promise<RunEnd>;
-  readonly counters: RunCounters = { retried: 0, lateRows: 0, duplicateRows: 0 };
+  readonly counters: RunCounters;
   readonly #options: ActiveRunOptions;
   readonly #log: Logger;
   readonly #settle: (end: RunEnd) => void;
@@ -100,6 +102,7 @@ export class ActiveRun {
     this.attempt = attempt;
     this.ledger = ledger;
     this.maxInFlight = maxInFlight;
+    this.counters = { retried: 0, lateRows: 0, duplicateRows: 0, ...options.counters };
     this.#options = options;
     this.#log = log.child({ run: this.runId });
     const { promise, resolve } = Promise.withResolvers<RunEnd>();
@@ -204,6 +207,7 @@ export class ActiveRun {
   loseTasks(node: string, cause: string): TaskKey[] {
     const gone = this.ledger.heldBy(node).tasks;
     for (const task of gone) this.loseTask(task, node, cause);
+    if (gone.length > 0) this.#log.warn({ node, tasks: gone.length, cause }, 'tasks taken back');
     this.#changed();
     return gone.map(({ instanceId, attempt }) => ({ instanceId, attempt }));
   }
@@ -213,10 +217,7 @@ export class ActiveRun {
     const wasStarted = isStarted || (task.phase.kind === 'out' && task.phase.startedMs !== undefined);
     if (!wasStarted) {
       this.ledger.returned(task, node);
-      this.#log.info(
-        { instance: task.instanceId, attempt: task.attempt, node, cause },
-        'not started there: waits again',
-      );
+      this.#log.debug({ instance: task.instanceId, attempt: task.attempt, node, cause }, 'not started: waits again');
     } else if (this.ledger.losing(task)) {
       this.#log.warn({ instance: task.instanceId, attempt: task.attempt, node, cause }, 'task lost');
       this.#options.writeLoss(this, task, cause);

@@ -17,8 +17,9 @@ import type { RunFacts } from './run-facts.ts';
 
 const grantSchema = z.looseObject({
   epoch: z.number().int().positive(),
-  /** The node that encodes, or did. */
+  /** The node that encodes, or did, and which life of it: its next one does not hold the grant. */
   node: z.string(),
+  boot_id: z.string().default(''),
   /** The run for which it was granted. */
   run_id: z.string(),
   granted_at_ms: z.number().default(0),

@@ -36,8 +36,8 @@ export type Permit =
 
 type GrantState =
   | { readonly kind: 'free' }
-  | { readonly kind: 'granting'; readonly node: string }
-  | { readonly kind: 'held'; readonly node: string; readonly epoch: number }
+  | { readonly kind: 'granting'; readonly node: string; readonly bootId: string }
+  | { readonly kind: 'held'; readonly node: string; readonly bootId: string; readonly epoch: number }
   | { readonly kind: 'ready'; readonly epoch: number; readonly place: ReferencePlace };
 
 interface Grant {
@@ -54,6 +54,8 @@ interface Grant {
 export interface GrantsOptions {
   readonly store: ObjectStore;
   readonly log: Logger;
+  /** The life in which a node is known to be, undefined if it has not been heard of. */
+  readonly bootOf: (node: string) => string | undefined;
   /** False inside a command, which has one node and nobody to agree with: epoch 1, and nothing is written. */
   readonly isDurable: boolean;
 }
@@ -88,8 +90,8 @@ export class Grants {
         if (isReady && record.ready) {
           const place = { runId: record.ready.run_id, shard: record.ready.shard };
           grant.state = { kind: 'ready', epoch: record.epoch, place };
-        } else if (!record.ready) {
-          grant.state = { kind: 'held', node: record.node, epoch: record.epoch };
+        } else if (!record.ready && !this.#isPast(record.node, record.boot_id)) {
+          grant.state = { kind: 'held', node: record.node, bootId: record.boot_id, epoch: record.epoch };
         }
       }),
     );
@@ -128,17 +130,19 @@ export class Grants {
   async begin(manifest: RunFacts, database: string, node: string): Promise<void> {
     const grant = this.#grantOf(manifest, database);
     if (grant.state.kind !== 'free') return;
+    const bootId = this.#options.bootOf(node) ?? '';
     if (!this.#options.isDurable) {
       grant.epoch = 1;
-      grant.state = { kind: 'held', node, epoch: 1 };
+      grant.state = { kind: 'held', node, bootId, epoch: 1 };
       return;
     }
-    const granting: GrantState = { kind: 'granting', node };
+    const granting: GrantState = { kind: 'granting', node, bootId };
     grant.state = granting;
     try {
       const epoch = await this.#write(grant, (current) => ({
         epoch: Math.max(current, grant.epoch) + 1,
         node,
+        boot_id: bootId,
         run_id: manifest.run_id,
         granted_at_ms: Date.now(),
         ready: null,
@@ -146,7 +150,7 @@ export class Grants {
       failPoint('head.grant-written');
       this.#options.log.info({ database, node, epoch, run: manifest.run_id }, 'encode granted');
       // The node may have been lost meanwhile: the epoch is spent, the database free.
-      if (grant.state === granting) grant.state = { kind: 'held', node, epoch };
+      if (grant.state === granting) grant.state = { kind: 'held', node, bootId, epoch };
     } catch (error) {
       if (grant.state === granting) grant.state = { kind: 'free' };
       this.#options.log.warn({ database, node, error: describeError(error) }, 'encode not granted');
@@ -184,6 +188,7 @@ export class Grants {
       void this.#write(grant, (epoch) => ({
         epoch: Math.max(epoch, grant.epoch, 1),
         node,
+        boot_id: this.#options.bootOf(node) ?? '',
         run_id: manifest.run_id,
         granted_at_ms: grant.stored.record?.granted_at_ms ?? 0,
         ready: { run_id: place.runId, shard, digest },
@@ -209,9 +214,29 @@ export class Grants {
       const { state, encoding, database } = grant;
       if ((state.kind !== 'held' && state.kind !== 'granting') || state.node !== node) continue;
       if (manifest && encodingOf(manifest, database) !== encoding) continue;
-      grant.state = { kind: 'free' };
-      this.#options.log.info({ database, node }, 'encode grant passes on');
+      this.#free(grant);
     }
+  }
+
+  #free(grant: Grant): void {
+    const { state, database } = grant;
+    const node = state.kind === 'held' ? state.node : '';
+    grant.state = { kind: 'free' };
+    this.#options.log.info({ database, node }, 'encode grant passes on');
+  }
+
+  /** A node dialled in: what an earlier life of it held passes on, for that life is dead. */
+  joined(node: string): void {
+    for (const grant of this.#grants.values()) {
+      const { state } = grant;
+      if ((state.kind !== 'held' && state.kind !== 'granting') || state.node !== node) continue;
+      if (this.#isPast(node, state.bootId)) this.#free(grant);
+    }
+  }
+
+  #isPast(node: string, bootId: string): boolean {
+    const now = this.#options.bootOf(node);
+    return now !== undefined && now !== bootId;
   }
 
   /** The epoch that was written, after whoever else wrote meanwhile. */

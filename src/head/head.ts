@@ -112,7 +112,11 @@ export class Head implements AsyncDisposable {
     });
     const { signal } = this.#stopping;
     const mayAct = (): boolean => this.#holdsLease();
-    this.#grants = new Grants({ store, log, isDurable: kind === 'daemon' });
+    const bootOf = (node: string): string | undefined => {
+      const record = this.#roster.get(node);
+      return record?.session && record.bootId;
+    };
+    this.#grants = new Grants({ store, log, bootOf, isDurable: kind === 'daemon' });
     this.#losses = new Losses({ store, log, mayWrite: mayAct, onSettled: () => this.#dispatcher.schedule(), signal });
     this.#dispatcher = new Dispatcher({
       roster: this.#roster,
@@ -317,6 +321,8 @@ export class Head implements AsyncDisposable {
         store,
         log,
         bootId,
+        // Somebody waits for a command; nobody for a daemon, and it must not forget.
+        isPatient: isCluster,
         generation: status.generation,
         facts: (run) => this.#beatFacts(run),
         mayWrite: () => this.#holdsLease() && !lease.isLost,
@@ -335,6 +341,11 @@ export class Head implements AsyncDisposable {
         writeLoss: this.#losses.write,
         log,
         maxInFlight: maxInFlight || manifest.max_in_flight,
+        counters: {
+          retried: status.status?.retried ?? 0,
+          lateRows: status.status?.late_rows ?? 0,
+          duplicateRows: status.status?.duplicate_rows ?? 0,
+        },
       });
       lease.onLost = (by) => run.fenced(`run ${runId}: ${by ? describeHolder(by) : 'another head'} works on it now`);
       this.#expect(runId, adopted.expected, adopted.ledger.holders(), settleMs);

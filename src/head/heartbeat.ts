@@ -11,12 +11,15 @@ import { failPoint } from '../kernel/failpoint.ts';
 import type { Logger } from '../kernel/log.ts';
 import { sleep } from '../kernel/retry.ts';
 import { makeStatus, setStatus, type RunStatus } from '../run/status.ts';
+import { isTransient } from '../store/create-or-confirm.ts';
 import type { ObjectStore } from '../store/port.ts';
 import type { ActiveRun, RunEnd, RunRecord } from './active-run.ts';
 
 /** Buckets take about one write per object and second; a waiter calls a run stalled after 300 s (§1L). */
 const BEAT_INTERVAL_MS = 5_000;
 
+/** The next beat comes by itself. */
+const BEAT_TRIES = 3;
 const LEASE_LOOK_MS = 200;
 /** Ids named as being retried, at most. */
 const MOST_NAMED = 10_000;
@@ -39,6 +42,8 @@ export interface HeartbeatOptions {
   readonly mayWrite: () => boolean;
   /** Whether it never will again: its lease is somebody else's, or it stops. */
   readonly isOver: () => boolean;
+  /** Whether the end of a run waits for a store that is away; else it fails the run. */
+  readonly isPatient: boolean;
   /** Of the status as it was when the run was adopted; undefined: there was none. */
   readonly generation: string | undefined;
   /** Told after every beat: undefined = written, else what the store said. */
@@ -74,9 +79,8 @@ export class Heartbeat implements RunRecord {
   async end(end: RunEnd): Promise<void> {
     clearInterval(this.#timer);
     await this.#writing;
-    await this.#untilMayWrite();
     failPoint('status.before-terminal');
-    await this.#write(end);
+    await this.#writeEnd(end);
     failPoint('head.after-terminal');
     await this.#options.release();
   }
@@ -110,15 +114,24 @@ export class Heartbeat implements RunRecord {
     return this.#writing;
   }
 
-  /** An end is not lost because a renewal of the lease is late; without the lease it is not ours to say. */
-  async #untilMayWrite(): Promise<void> {
-    const { mayWrite, isOver } = this.#options;
-    while (!mayWrite()) {
-      if (isOver())
+  /** An end is not lost because the store is away or a renewal of the lease is late; without the lease it is not ours to say. */
+  async #writeEnd(end: RunEnd): Promise<void> {
+    const { mayWrite, isOver, isPatient, log } = this.#options;
+    for (;;) {
+      if (mayWrite()) {
+        try {
+          return await this.#write(end);
+        } catch (error) {
+          if (!isPatient || !isTransient(error) || isOver()) throw error;
+          log.warn({ run: this.#run?.runId, error: describeError(error) }, 'end of a run not written yet');
+        }
+      } else if (isOver()) {
+        const run = this.#run?.runId;
         throw new SkeinError(
           'UNAVAILABLE',
-          `run ${this.#run?.runId}: this head lost its lease before it could say how the run ended`,
+          `run ${run}: this head lost its lease before it could say how the run ended`,
         );
+      }
       await sleep(LEASE_LOOK_MS);
     }
   }
@@ -129,7 +142,7 @@ export class Heartbeat implements RunRecord {
     const { bootId, facts } = this.#options;
     const status = { ...statusOf(run, facts(run), end, Date.now()), head_boot_id: bootId };
     failPoint('head.before-beat');
-    const outcome = await setStatus(this.#options.store, run.runId, status, this.#generation);
+    const outcome = await setStatus(this.#options.store, run.runId, status, this.#generation, { tries: BEAT_TRIES });
     if (outcome.kind === 'written') {
       this.#generation = outcome.generation;
       return;

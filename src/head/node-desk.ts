@@ -71,7 +71,7 @@ export class NodeDesk implements NodeListener {
       if (renamed !== undefined) this.#forget(run, renamed, `node ${renamed} came back as ${node}`);
       run.forgetOpen(node);
     }
-    if (record.isNewLife) this.#options.grants.release(node);
+    this.#options.grants.joined(node);
     if (renamed !== undefined) this.#options.grants.release(renamed);
   }
 

@@ -45,7 +45,7 @@ export interface ReconcileOptions {
 
 /** Settles what can be settled at once; the rest follows when the store has answered. */
 export async function reconcile(options: ReconcileOptions): Promise<void> {
-  const { run, node, held, revoke, log } = options;
+  const { run, node, held, isNewLife, revoke, log } = options;
   const given: TaskKey[] = [];
   for (const said of held.values()) if (!take(options, said)) given.push(said);
   if (given.length > 0) {
@@ -53,6 +53,8 @@ export async function reconcile(options: ReconcileOptions): Promise<void> {
     revoke(given.map(({ instanceId, attempt }) => ({ instanceId, attempt })));
   }
   const silent = run.ledger.heldBy(node).tasks.filter((task) => held.get(task.instanceId)?.attempt !== task.attempt);
+  if (silent.length > 0)
+    log.info({ run: run.runId, node, isNewLife, tasks: silent.length }, 'the node does not name these');
   const limit = pLimit(READS_AT_ONCE);
   await Promise.all(silent.map((task) => limit(() => settle(options, task))));
 }

@@ -10,8 +10,10 @@ import type { ObjectStore } from '../../../src/store/port.ts';
 import { manifestOf } from '../../helpers/rows.ts';
 
 const manifest = manifestOf(['shop_1']);
+/** By name: in which life the head knows a node to be. */
+const boots = new Map<string, string>();
 const grantsOn = (store: ObjectStore, isDurable = true): Grants =>
-  new Grants({ store, log: createLogger(), isDurable });
+  new Grants({ store, log: createLogger(), bootOf: (node) => boots.get(node), isDurable });
 const recordOf = async (store: ObjectStore): Promise<unknown> =>
   (await readGrant(store, encodingOf(manifest, 'shop'), 'shop')).record;
 const readyWith = (shard: string, grantEpoch: number) => ({ database: 'shop', shard, grantEpoch, digest: 'd' });
@@ -84,6 +86,31 @@ describe('the grant to encode a database', () => {
     const third = grantsOn(store);
     await third.load(manifest, ['shop']);
     expect(third.permit(manifest, 'shop', 'n2')).toEqual({ kind: 'open', place: { runId: 'r1', shard: 's1' } });
+  });
+
+  it('is that of one life of its node: the next one of it has to ask again, also under the next head', async () => {
+    const store = createMemoryStore();
+    boots.set('n1', 'b1');
+    const first = grantsOn(store);
+    await first.begin(manifest, 'shop', 'n1');
+    first.joined('n1');
+    expect(first.permit(manifest, 'shop', 'n1')).toEqual({ kind: 'granted', epoch: 1 });
+    boots.set('n1', 'b2');
+    first.joined('n1');
+    expect(first.permit(manifest, 'shop', 'n1')).toEqual({ kind: 'askable' });
+    await first.begin(manifest, 'shop', 'n1');
+
+    boots.delete('n1');
+    const second = grantsOn(store);
+    await second.load(manifest, ['shop']);
+    boots.set('n1', 'b2');
+    second.joined('n1');
+    expect(second.permit(manifest, 'shop', 'n1')).toEqual({ kind: 'granted', epoch: 2 });
+    boots.set('n1', 'b3');
+    const third = grantsOn(store);
+    await third.load(manifest, ['shop']);
+    expect(third.permit(manifest, 'shop', 'n1')).toEqual({ kind: 'askable' });
+    boots.clear();
   });
 
   it('never repeats an epoch, whatever two heads do and whatever answers are lost', async () => {

@@ -24,6 +24,7 @@ async function adopted(store: ObjectStore, mayWrite = (): boolean => true, troub
     mayWrite,
     isOver: () => !mayWrite(),
     generation,
+    isPatient: true,
     onBeat: (trouble) => troubles.push(trouble),
     release: () => Promise.resolve(),
     abandon: () => Promise.resolve(),
@@ -79,11 +80,21 @@ describe('the heartbeat of a run', () => {
     await heartbeat.beat();
     expect(run.phase.kind).toBe('running');
     plan.clear();
-    plan.add({ fault: { kind: 'refuse' }, on: 'replace', count: 6 });
+    plan.add({ fault: { kind: 'refuse' }, on: 'replace', count: 3 });
     await heartbeat.beat();
     await heartbeat.beat();
     expect(troubles).toEqual([undefined, undefined, expect.stringContaining('refused'), undefined]);
     heartbeat.halt();
+  });
+
+  it('waits with the end of a run for a store that is away', async () => {
+    const plan = new FaultPlan();
+    const store = withFaults(createMemoryStore(), plan);
+    const { run } = await adopted(store);
+    plan.add({ fault: { kind: 'refuse' }, on: 'replace', count: 4 });
+    run.drain(0);
+    expect(await run.ended).toEqual({ kind: 'stopped' });
+    expect((await readStoredStatus(store, 'r1')).status).toMatchObject({ stopped: true });
   });
 
   it('is silent while its head does not hold the lease, and does not say how a run ended', async () => {
