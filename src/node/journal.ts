@@ -1,6 +1,6 @@
 /**
  * An append-only journal of records in segment files: written once a tick for all that came in it, synced by one
- * `fdatasync` for all that came in a few milliseconds (group commit). A record stays until it is settled.
+ * `fdatasync` for all that came in some milliseconds (group commit). A record stays until it is settled.
  *
  * Not here: what records mean (`spool.ts`); who else may use the folder (the daemon's lock over its data dir).
  *
@@ -26,7 +26,7 @@ const SEGMENT_BYTES = 4 * 1024 * 1024;
 /** With more segments than these the oldest is emptied. */
 const MAX_SEGMENTS = 4;
 /** What is written is synced within this, or at once for who asks. */
-const SYNC_WITHIN_MS = 10;
+const SYNC_WITHIN_MS = 50;
 const SEGMENT = /^segment-(\d+)\.journal$/;
 
 export interface JournalOptions {
@@ -132,6 +132,13 @@ export class Journal implements AsyncDisposable {
     this.#segmentOf.delete(id);
     this.#settled.push(id);
     this.#schedule();
+  }
+
+  /** Writes what waits now, without waiting for the end of the tick. @throws SkeinError DISK_FULL | STORE_UNAVAILABLE */
+  writeNow(): void {
+    // While a write is to be tried again nobody makes it fail once more.
+    if (!this.#retry) this.#flush();
+    if (this.#retry && this.#trouble) throw this.#trouble;
   }
 
   /** All that was appended before is with the kernel. @throws SkeinError DISK_FULL | STORE_UNAVAILABLE: it waits in memory */

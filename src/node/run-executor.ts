@@ -327,7 +327,7 @@ export class RunExecutor {
     this.#running.set(queued.instanceId, running);
     let start: number | undefined;
     try {
-      start = await spool?.start({ runId, ...queued });
+      start = spool?.start({ runId, ...queued });
     } catch (error) {
       diary.error({ run: runId, instance: queued.instanceId, error: describeError(error) }, 'task not started');
       this.#running.delete(queued.instanceId);

@@ -137,13 +137,14 @@ export class Spool implements AsyncDisposable {
   }
 
   /** An actor is about to get the task. @throws SkeinError DISK_FULL | STORE_UNAVAILABLE: it must not start */
-  async start(spoolTask: SpoolTask): Promise<number> {
+  start(spoolTask: SpoolTask): number {
     const { runId, instanceId, attempt, database } = spoolTask;
     const { bootId } = this.#options;
     const header: SpoolStart = { kind: 'start', runId, instanceId, attempt, database, bootId, startedMs: Date.now() };
     const id = this.#journal.append(header);
     try {
-      await this.#journal.written();
+      // In place: a tick of a busy loop takes longer than the write.
+      this.#journal.writeNow();
     } catch (error) {
       this.#journal.settle(id);
       throw error;

@@ -36,10 +36,12 @@ while (spool.trouble === undefined && made < 1_000) {
 // What runs ends on a full disk too.
 for (let more = 0; more < 5; more += 1) spool.result(undefined, result((made += 1)));
 await spool.written().catch(() => {});
-const refused = await spool.start(task(9_999)).then(
-  () => 'started',
-  (error: Error) => error.message,
-);
+let refused = 'started';
+try {
+  spool.start(task(9_999));
+} catch (error) {
+  refused = (error as Error).message;
+}
 const segments = readdirSync(dir).map((name) => join(dir, name));
 const sizes = segments.map((path) => statSync(path).size);
 
