@@ -1,7 +1,7 @@
 /**
  * The head: owns runs, hands batches to nodes, answers clients. One gRPC port; never in the data path (DESIGN rule 1).
- * This file puts the parts together: nodes (`node-desk.ts`), runs (`run-table.ts`, `adopt.ts`), work (`dispatcher.ts`),
- * clients (`run-service.ts`).
+ * This file puts the parts together: nodes (`node-desk.ts`, `run-words.ts`, `silence.ts`), runs (`run-starter.ts`,
+ * `run-table.ts`), work (`dispatcher.ts`, `grants.ts`), clients (`run-service.ts`).
  *
  * Invariants: H1 everything here can be rebuilt from the store: a run is adopted from its manifest, its rows and its last
  * status. H2 a daemon acts only while it holds the bucket's lease, and on a run only with the run's; the clock is asked
@@ -21,31 +21,29 @@ import { failPoint } from '../kernel/failpoint.ts';
 import type { Logger } from '../kernel/log.ts';
 import { VERSION } from '../kernel/version.ts';
 import { describeHolder, Lease, type LeaseDocument, type LeaseTimes } from '../run/lease.ts';
-import { databasesOf, readManifest } from '../run/manifest.ts';
-import { acquireRunLease } from '../run/run-lease.ts';
-import { readStoredStatus, type RunStatus } from '../run/status.ts';
 import { HEAD_LEASE_NAME } from '../store/layout.ts';
 import type { ObjectStore } from '../store/port.ts';
 import { ONE_PROCESS } from '../wire/channel.ts';
 import { duplex, tokenGuard } from '../wire/handlers.ts';
 import type { Security } from '../wire/security.ts';
 import { createServer, listen } from '../wire/server.ts';
-import { ActiveRun, type RunNodes } from './active-run.ts';
-import { adoptRun } from './adopt.ts';
+import type { ActiveRun, RunNodes } from './active-run.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { Grants } from './grants.ts';
 import { nodeStatuses, runSummaries } from './head-status.ts';
-import { Heartbeat, type BeatFacts } from './heartbeat.ts';
+import type { BeatFacts } from './heartbeat.ts';
 import { Losses } from './losses.ts';
 import { NodeDesk } from './node-desk.ts';
-import type { Order } from './node-session.ts';
+import type { NodeSession, Order } from './node-session.ts';
 import { NodeSessions } from './node-sessions.ts';
 import { openDaemonRuns } from './open-runs.ts';
 import { progressOf } from './progress.ts';
 import { Roster } from './roster.ts';
-import { runFacts } from './run-facts.ts';
 import { runService, type RunServiceHost } from './run-service.ts';
+import { RunStarter } from './run-starter.ts';
 import { RunTable } from './run-table.ts';
+import { RunWords } from './run-words.ts';
+import { Silence } from './silence.ts';
 
 export interface HeadOptions {
   readonly store: ObjectStore;
@@ -78,12 +76,6 @@ const LOST_AFTER_MS = 300_000;
 const SETTLE_MS = 10_000;
 const OPEN_TRIES = 3;
 
-/** Nodes whose word a run waits for. */
-interface Settling {
-  readonly nodes: RunStatus['nodes'];
-  readonly untilMs: number;
-}
-
 export class Head implements AsyncDisposable {
   readonly #options: HeadOptions;
   readonly #server: Server;
@@ -91,10 +83,8 @@ export class Head implements AsyncDisposable {
   readonly #stopping = new AbortController();
   readonly #runs = new RunTable();
   readonly #roster = new Roster();
-  readonly #settling = new Map<string, Settling>();
-  readonly #grants: Grants;
   readonly #dispatcher: Dispatcher;
-  readonly #losses: Losses;
+  readonly #starter: RunStarter;
   readonly #desk: NodeDesk;
   readonly #sessions: NodeSessions;
   #lease: Lease | undefined;
@@ -104,43 +94,51 @@ export class Head implements AsyncDisposable {
 
   private constructor(options: HeadOptions) {
     this.#options = options;
-    const { store, log, kind, security, lostAfterMs = LOST_AFTER_MS } = options;
+    const { store, log, kind, headId, bootId, security, lostAfterMs = LOST_AFTER_MS } = options;
     this.#server = createServer({
       security,
       open: [RunServiceService.health.path],
       keepalive: kind === 'embedded' ? ONE_PROCESS : undefined,
     });
     const { signal } = this.#stopping;
+    const [roster, runs] = [this.#roster, this.#runs];
     const mayAct = (): boolean => this.#holdsLease();
+    const isLooking = (): boolean => this.#looking !== undefined;
+    const drop = (session: NodeSession): void => this.#sessions.drop(session);
     const bootOf = (node: string): string | undefined => {
-      const record = this.#roster.get(node);
+      const record = roster.get(node);
       return record?.session && record.bootId;
     };
-    this.#grants = new Grants({ store, log, bootOf, isDurable: kind === 'daemon' });
-    this.#losses = new Losses({ store, log, mayWrite: mayAct, onSettled: () => this.#dispatcher.schedule(), signal });
-    this.#dispatcher = new Dispatcher({
-      roster: this.#roster,
-      runs: () => this.#runs.active(),
-      grants: this.#grants,
+    const grants = new Grants({ store, log, bootOf, isDurable: kind === 'daemon' });
+    const dispatcher = new Dispatcher({
+      roster,
+      runs: () => runs.active(),
+      grants,
       log,
       mayAct,
-      isSettling: (run) => this.#isSettling(run),
+      isSettling: (run) => this.#starter.isSettling(run),
     });
-    this.#desk = new NodeDesk({
-      store,
-      log,
-      roster: this.#roster,
-      runs: this.#runs,
-      grants: this.#grants,
-      dispatcher: this.#dispatcher,
-      lostAfterMs,
-      // Inside a command nothing mends itself while somebody waits.
-      openTries: kind === 'daemon' ? OPEN_TRIES : 1,
-      isLooking: () => this.#looking !== undefined,
-      mayAct,
-      welcome: () => ({ headEpoch: this.#lease?.epoch ?? 0, storeUrl: store.url }),
-      drop: (session) => this.#sessions.drop(session),
-      signal,
+    const losses = new Losses({ store, log, mayWrite: mayAct, onSettled: () => dispatcher.schedule(), signal });
+    // Inside a command nothing mends itself while somebody waits.
+    const openTries = kind === 'daemon' ? OPEN_TRIES : 1;
+    const words = new RunWords({ log, roster, runs, grants, dispatcher, openTries, isLooking });
+    const silence = new Silence({ log, roster, runs, grants, dispatcher, lostAfterMs, mayAct, drop, signal });
+    const welcome = () => ({ headEpoch: this.epoch, storeUrl: store.url });
+    this.#dispatcher = dispatcher;
+    const shared = { store, log, roster, grants, signal };
+    this.#desk = new NodeDesk({ ...shared, runs, dispatcher, words, silence, isLooking, welcome, drop });
+    this.#starter = new RunStarter({
+      ...shared,
+      owner: { headId, bootId, kind },
+      leaseTimes: options.leaseTimes,
+      address: () => this.#address,
+      nodes: this.#runNodes(),
+      writeLoss: losses.write,
+      facts: (run) => this.#beatFacts(run),
+      settleMs: options.settleMs ?? SETTLE_MS,
+      holdsLease: mayAct,
+      isOver: () => this.#lease?.isLost === true || signal.aborted,
+      onBeat: (trouble) => (this.#storeTrouble = trouble ?? ''),
     });
     this.#sessions = new NodeSessions(this.#desk);
   }
@@ -297,100 +295,12 @@ export class Head implements AsyncDisposable {
     }
     return this.#runs.adopt(
       runId,
-      () => this.#adopt(runId, maxInFlight),
+      () => this.#starter.start(runId, maxInFlight),
       (run, early) => {
-        const boots = (this.#settling.get(runId)?.nodes ?? []).map(({ node, boot_id: boot }) => [node, boot] as const);
         void run.ended.then(() => this.#ended(run));
-        this.#desk.enter(run, early, new Map(boots));
+        this.#desk.enter(run, early, this.#starter.bootsOf(runId));
       },
     );
-  }
-
-  async #adopt(runId: string, maxInFlight: number): Promise<ActiveRun> {
-    const { store, log, kind, bootId, settleMs = SETTLE_MS } = this.#options;
-    const isCluster = kind === 'daemon';
-    const [manifest, lease] = await Promise.all([readManifest(store, runId), this.#leaseRun(runId)]);
-    try {
-      failPoint('head.run-leased');
-      const status = await readStoredStatus(store, runId);
-      const [adopted] = await Promise.all([
-        adoptRun({ store, log, manifest, status, isCluster }),
-        this.#grants.load(manifest, databasesOf(manifest)),
-      ]);
-      const heartbeat = new Heartbeat({
-        store,
-        log,
-        bootId,
-        // Somebody waits for a command; nobody for a daemon, and it must not forget.
-        isPatient: isCluster,
-        generation: status.generation,
-        facts: (run) => this.#beatFacts(run),
-        mayWrite: () => this.#holdsLease() && !lease.isLost,
-        isOver: () => lease.isLost || this.#lease?.isLost === true || this.#stopping.signal.aborted,
-        onBeat: (trouble) => (this.#storeTrouble = trouble ?? ''),
-        release: () => lease.release(),
-        // A daemon's lease of a run outlives it, so that its next life finds the run.
-        abandon: () => (isCluster ? Promise.resolve(lease.abandon()) : lease.release()),
-      });
-      const run = new ActiveRun({
-        manifest: runFacts(manifest),
-        attempt: adopted.attempt,
-        ledger: adopted.ledger,
-        nodes: this.#runNodes(),
-        record: heartbeat,
-        writeLoss: this.#losses.write,
-        log,
-        maxInFlight: maxInFlight || manifest.max_in_flight,
-        counters: {
-          retried: status.status?.retried ?? 0,
-          lateRows: status.status?.late_rows ?? 0,
-          duplicateRows: status.status?.duplicate_rows ?? 0,
-        },
-      });
-      lease.onLost = (by) => run.fenced(`run ${runId}: ${by ? describeHolder(by) : 'another head'} works on it now`);
-      this.#expect(runId, adopted.expected, adopted.ledger.holders(), settleMs);
-      await heartbeat.start(run);
-      return run;
-    } catch (error) {
-      await lease.release();
-      throw error;
-    }
-  }
-
-  /** @throws SkeinError PREFLIGHT naming who works on the run */
-  async #leaseRun(runId: string): Promise<Lease> {
-    const { store, headId, bootId, kind, leaseTimes, log } = this.#options;
-    const outcome = await acquireRunLease({
-      ...leaseTimes,
-      store,
-      runId,
-      owner: { headId, bootId, kind },
-      address: this.#address,
-      onTrouble: (error) => log.warn({ run: runId, error: describeError(error) }, 'lease of a run not renewed yet'),
-      signal: this.#stopping.signal,
-    });
-    if (outcome.kind === 'held') return outcome.lease;
-    throw new SkeinError(
-      'PREFLIGHT',
-      `run ${runId}: ${describeHolder(outcome.by)} works on it; follow it with: skein wait ${runId}`,
-      { fields: { run: runId } },
-    );
-  }
-
-  /** Nodes that must say what they hold, or be lost, before their tasks are anybody else's. */
-  #expect(runId: string, nodes: RunStatus['nodes'], holders: readonly string[], settleMs: number): void {
-    for (const { node, data_dir_id: dataDirId, boot_id: boot } of nodes) this.#roster.expect(node, dataDirId, boot);
-    for (const node of [...holders, ...this.#grants.holders()]) this.#roster.expect(node, '', '');
-    if (nodes.length > 0) this.#settling.set(runId, { nodes, untilMs: performance.now() + settleMs });
-  }
-
-  #isSettling({ runId }: ActiveRun): boolean {
-    const settling = this.#settling.get(runId);
-    if (!settling) return false;
-    const isHeard = ({ node }: { node: string }): boolean => this.#roster.get(node)?.isInventoried ?? true;
-    if (performance.now() < settling.untilMs && !settling.nodes.every(isHeard)) return true;
-    this.#settling.delete(runId);
-    return false;
   }
 
   #runNodes(): RunNodes {
@@ -413,7 +323,7 @@ export class Head implements AsyncDisposable {
 
   #ended(run: ActiveRun): void {
     this.#runs.remember(run, this.#progress(run));
-    this.#settling.delete(run.runId);
+    this.#starter.forget(run.runId);
     this.#dispatcher.schedule();
   }
 

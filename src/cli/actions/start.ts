@@ -9,6 +9,7 @@ import { clusterOf, tlsOf } from '../cluster.ts';
 import type { CliContext } from '../context.ts';
 import { OK } from '../exit-code.ts';
 import type { Flags } from '../flags.ts';
+import { leanMemoryOfHead } from '../lean-memory.ts';
 import { connect, openHeadStore } from '../run-place.ts';
 import * as shared from '../shared-flags.ts';
 import { actorsOf, graceOf } from '../submission.ts';
@@ -43,6 +44,7 @@ async function startHead(flags: Flags, context: CliContext): Promise<number> {
   await checkPort(host, port);
   await using store = await shared.storeOf(flags, context);
   await store.checkWritable();
+  leanMemoryOfHead();
   const { startHeadDaemon } = await import('../../daemon/head-daemon.ts');
   const daemon = await startHeadDaemon({
     ...{ dataDir, store, host, port, tls, lostAfterMs },

@@ -1,0 +1,162 @@
+/**
+ * Takes a run on: its lease, what the store says of it, its heartbeat, and the nodes whose word it waits for.
+ *
+ * Invariants: S1 the lease of the run is held before anything of it is read that another head might change. S2 dispatch of
+ * an adopted run waits for the nodes that its status names, for a moment at most: what they hold is theirs.
+ */
+import { describeError, SkeinError } from '../kernel/errors.ts';
+import { failPoint } from '../kernel/failpoint.ts';
+import type { Logger } from '../kernel/log.ts';
+import { describeHolder, type Lease, type LeaseOwner, type LeaseTimes } from '../run/lease.ts';
+import { databasesOf, readManifest } from '../run/manifest.ts';
+import { acquireRunLease } from '../run/run-lease.ts';
+import { readStoredStatus, type RunStatus } from '../run/status.ts';
+import type { ObjectStore } from '../store/port.ts';
+import { ActiveRun, type RunNodes, type WriteLoss } from './active-run.ts';
+import { adoptRun } from './adopt.ts';
+import type { Grants } from './grants.ts';
+import { Heartbeat, type BeatFacts } from './heartbeat.ts';
+import type { Roster } from './roster.ts';
+import { runFacts } from './run-facts.ts';
+
+export interface RunStarterOptions {
+  readonly store: ObjectStore;
+  readonly log: Logger;
+  readonly owner: LeaseOwner;
+  readonly leaseTimes: LeaseTimes | undefined;
+  /** Where clients find this head. */
+  readonly address: () => string;
+  readonly roster: Roster;
+  readonly grants: Grants;
+  readonly nodes: RunNodes;
+  readonly writeLoss: WriteLoss;
+  readonly facts: (run: ActiveRun) => BeatFacts;
+  /** How long dispatch waits for the word of nodes. */
+  readonly settleMs: number;
+  readonly holdsLease: () => boolean;
+  /** Whether this head never will act again. */
+  readonly isOver: () => boolean;
+  readonly onBeat: (trouble: string | undefined) => void;
+  readonly signal: AbortSignal;
+}
+
+/** Nodes whose word a run waits for. */
+interface Settling {
+  readonly nodes: RunStatus['nodes'];
+  readonly untilMs: number;
+}
+
+export class RunStarter {
+  readonly #options: RunStarterOptions;
+  readonly #settling = new Map<string, Settling>();
+
+  constructor(options: RunStarterOptions) {
+    this.#options = options;
+  }
+
+  /** @throws SkeinError NOT_FOUND | CORRUPT (manifest) | PREFLIGHT (somebody else works on it) | the store's */
+  async start(runId: string, maxInFlight: number): Promise<ActiveRun> {
+    const { store, log, owner, grants, nodes, writeLoss } = this.#options;
+    const isCluster = owner.kind === 'daemon';
+    const [manifest, lease] = await Promise.all([readManifest(store, runId), this.#lease(runId)]);
+    try {
+      failPoint('head.run-leased');
+      const status = await readStoredStatus(store, runId);
+      const [adopted] = await Promise.all([
+        adoptRun({ store, log, manifest, status, isCluster }),
+        grants.load(manifest, databasesOf(manifest)),
+      ]);
+      const heartbeat = this.#heartbeat(lease, status.generation);
+      const run = new ActiveRun({
+        manifest: runFacts(manifest),
+        attempt: adopted.attempt,
+        ledger: adopted.ledger,
+        nodes,
+        record: heartbeat,
+        writeLoss,
+        log,
+        maxInFlight: maxInFlight || manifest.max_in_flight,
+        counters: {
+          retried: status.status?.retried ?? 0,
+          lateRows: status.status?.late_rows ?? 0,
+          duplicateRows: status.status?.duplicate_rows ?? 0,
+        },
+      });
+      lease.onLost = (by) => run.fenced(`run ${runId}: ${by ? describeHolder(by) : 'another head'} works on it now`);
+      this.#expect(runId, adopted.expected, adopted.ledger.holders());
+      await heartbeat.start(run);
+      return run;
+    } catch (error) {
+      await lease.release();
+      throw error;
+    }
+  }
+
+  /** The lives of the nodes that an earlier head named for this run, by name. */
+  bootsOf(runId: string): Map<string, string> {
+    const nodes = this.#settling.get(runId)?.nodes ?? [];
+    return new Map(nodes.map(({ node, boot_id: boot }) => [node, boot]));
+  }
+
+  /** Whether the run still waits for what nodes have to say of it. */
+  isSettling({ runId }: ActiveRun): boolean {
+    const settling = this.#settling.get(runId);
+    if (!settling) return false;
+    const isHeard = ({ node }: { node: string }): boolean => this.#options.roster.get(node)?.isInventoried ?? true;
+    if (performance.now() < settling.untilMs && !settling.nodes.every(isHeard)) return true;
+    this.#settling.delete(runId);
+    return false;
+  }
+
+  forget(runId: string): void {
+    this.#settling.delete(runId);
+  }
+
+  #heartbeat(lease: Lease, generation: string | undefined): Heartbeat {
+    const { store, log, owner, facts, holdsLease, isOver, onBeat } = this.#options;
+    const isCluster = owner.kind === 'daemon';
+    return new Heartbeat({
+      store,
+      log,
+      bootId: owner.bootId,
+      // Somebody waits for a command; nobody for a daemon, and it must not forget.
+      isPatient: isCluster,
+      generation,
+      facts,
+      mayWrite: () => holdsLease() && !lease.isLost,
+      isOver: () => lease.isLost || isOver(),
+      onBeat,
+      release: () => lease.release(),
+      // A daemon's lease of a run outlives it, so that its next life finds the run.
+      abandon: () => (isCluster ? Promise.resolve(lease.abandon()) : lease.release()),
+    });
+  }
+
+  /** @throws SkeinError PREFLIGHT naming who works on the run */
+  async #lease(runId: string): Promise<Lease> {
+    const { store, owner, leaseTimes, address, log, signal } = this.#options;
+    const outcome = await acquireRunLease({
+      ...leaseTimes,
+      store,
+      runId,
+      owner,
+      address: address(),
+      onTrouble: (error) => log.warn({ run: runId, error: describeError(error) }, 'lease of a run not renewed yet'),
+      signal,
+    });
+    if (outcome.kind === 'held') return outcome.lease;
+    throw new SkeinError(
+      'PREFLIGHT',
+      `run ${runId}: ${describeHolder(outcome.by)} works on it; follow it with: skein wait ${runId}`,
+      { fields: { run: runId } },
+    );
+  }
+
+  /** Nodes that must say what they hold, or be lost, before their tasks are anybody else's. */
+  #expect(runId: string, nodes: RunStatus['nodes'], holders: readonly string[]): void {
+    const { roster, grants, settleMs } = this.#options;
+    for (const { node, data_dir_id: dataDirId, boot_id: boot } of nodes) roster.expect(node, dataDirId, boot);
+    for (const node of [...holders, ...grants.holders()]) roster.expect(node, '', '');
+    if (nodes.length > 0) this.#settling.set(runId, { nodes, untilMs: performance.now() + settleMs });
+  }
+}
