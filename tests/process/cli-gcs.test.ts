@@ -51,7 +51,7 @@ describe('a run on gs://', () => {
     expect(mirrored.filter((entry) => entry.isFile())).toHaveLength(names.length);
     const again = await skein(['list', '--store', 'gs://bucket/team', '--json']);
     expect(JSON.parse(again.stdout)).toMatchObject({ runs: [{ run_id: 'r1' }] });
-  });
+  }, 120_000);
 
   it('in a bucket that is not there is refused in one line, with the command that makes it', async () => {
     server.buckets.clear();
