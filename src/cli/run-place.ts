@@ -7,6 +7,8 @@
 import type { DescribeResponse } from '../gen/skein/v1/run.ts';
 import { describeError, isSkeinError, SkeinError } from '../kernel/errors.ts';
 import { throwIfCancelled } from '../kernel/retry.ts';
+import { readLease } from '../run/lease.ts';
+import { HEAD_LEASE_NAME } from '../store/layout.ts';
 import { openStore } from '../store/open.ts';
 import type { ObjectStore } from '../store/port.ts';
 import type { HeadClient } from '../wire/head-client.ts';
@@ -91,6 +93,7 @@ async function atHead(head: LiveHead, flags: Flags, context: CliContext): Promis
   try {
     store = await openHeadStore(address, facts.storeUrl, context);
     await refuseOtherStore(store, address, flags, context);
+    await refuseOtherPlace(store, head);
     const opened = store;
     return {
       store,
@@ -132,6 +135,19 @@ async function refuseOtherStore(store: ObjectStore, address: string, flags: Flag
     'INVALID_INPUT',
     `${field}: ${JSON.stringify(named.url)} is not the store of the head at ${address}, which is ${JSON.stringify(store.url)}; leave ${field} away`,
     { fields: { field } },
+  );
+}
+
+/** The same URL may be another folder here: the head's own lease must lie in it. */
+export async function refuseOtherPlace(
+  store: ObjectStore,
+  { address, facts }: Pick<LiveHead, 'address' | 'facts'>,
+): Promise<void> {
+  if ((await readLease(store, HEAD_LEASE_NAME))?.head_id === facts.headId) return;
+  throw new SkeinError(
+    'PREFLIGHT',
+    `the store of the head at ${address} is ${store.url}, and on this machine that is another place: it holds no lease of ` +
+      'that head. Give the head a store that all machines reach',
   );
 }
 

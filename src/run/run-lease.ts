@@ -6,6 +6,8 @@
  * clock is refused at once, so that a command does not hang; only who looks dead is watched.
  */
 import { readPatiently } from '../store/create-or-confirm.ts';
+import { jsonBytes } from '../kernel/json.ts';
+import { compareAndSet } from '../store/compare-and-set.ts';
 import { HEAD_LEASE_NAME, runLeaseName } from '../store/layout.ts';
 import type { ObjectStore } from '../store/port.ts';
 import { Lease, parseLease, readLease, type LeaseDocument, type LeaseOptions, type LeaseOutcome } from './lease.ts';
@@ -49,6 +51,19 @@ export async function runHolder(store: ObjectStore, runId: string): Promise<Leas
   if (document.kind === 'embedded') return isFresh(document, LEASE_TTL_MS) ? document : undefined;
   const head = await readLease(store, HEAD_LEASE_NAME);
   return head && isHeldBy(head, document.head_id) && isFresh(head, LEASE_TTL_MS) ? head : undefined;
+}
+
+/**
+ * Takes care that no head takes the run up by itself: its lease, which nobody holds, counts as given up.
+ * @returns false if somebody was faster, and works on it now
+ */
+export async function giveUpRun(store: ObjectStore, runId: string): Promise<boolean> {
+  const name = runLeaseName(runId);
+  const standing = await readPatiently(store, name);
+  const document = standing && parseLease(standing);
+  if (!standing || !document || document.released) return true;
+  const bytes = jsonBytes({ ...document, released: true }, 2);
+  return (await compareAndSet(store, name, bytes, standing.generation)).kind === 'written';
 }
 
 function isHeldBy(head: LeaseDocument, headId: string): boolean {

@@ -92,6 +92,9 @@ export async function waitForRun(options: WaitOptions): Promise<WaitResult> {
   }
 }
 
+/** A run that says it was stopped may just be resumed: it gets so long to say so. */
+const STOPPED_FOR_MS = 2_000;
+
 /** What one waiter has seen change, by its own clock. */
 class Watch {
   readonly createdAtMs: number;
@@ -128,6 +131,11 @@ class Watch {
     return isBeating && this.#completeAtMs !== undefined && nowMs - this.#completeAtMs < this.#settleMs;
   }
 
+  /** Since when the heartbeat is the one that it is. */
+  beatUnchangedMs(nowMs: number): number {
+    return nowMs - this.beatAtMs;
+  }
+
   /** How long the heartbeat has been silent, 0 while that is not certain (W3). */
   silentMs(nowMs: number): number {
     if (nowMs - this.beatAtMs < this.#confirmMs) return 0;
@@ -145,6 +153,10 @@ async function judge(options: WaitOptions, watch: Watch, sight: Sight, nowMs: nu
   }
   if (total > 0 && rows >= total) return watch.isSettling(nowMs) ? undefined : { kind: 'done' };
 
+  if (status?.stopped && watch.beatUnchangedMs(nowMs) >= (pollMs <= 0 ? 0 : STOPPED_FOR_MS)) {
+    const hint = `the run was stopped; ${rows} of ${total} ids have a row; go on with: skein resume ${runId}`;
+    return { kind: 'headless', hint };
+  }
   const isAlive = await options.isHeadAlive?.();
   const resume = `${rows} of ${total} ids have a row; go on with: skein resume ${runId}`;
   const silentMs = watch.silentMs(nowMs);

@@ -310,7 +310,7 @@ const CASES: readonly Case[] = [
   },
   { what: 'a CA that is not there', args: 'start --head --tls-ca @nowhere', says: ['--tls-ca', '@nowhere'] },
   { what: 'detach without a head', args: `${ALL} --detach`, says: ['--detach', '--address'] },
-  { what: 'a kill without a head', args: 'kill taken --store file://@store', says: ['taken', '--address'] },
+  { what: 'a kill of no run', args: 'kill nope --store file://@store', says: ['nope', 'no such run'] },
   // Daemons
   { what: 'a start of nothing', args: 'start', says: ['--head', '--address'] },
   { what: 'a start of both', args: 'start --head --address 127.0.0.1:@free', says: ['--head', '--address'] },

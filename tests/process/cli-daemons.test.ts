@@ -1,7 +1,9 @@
 /** Daemons and their clients as a person types them: a head, nodes, and runs on them, all on this machine. */
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
@@ -15,6 +17,7 @@ import {
   type CliEnd,
   type RunningCli,
 } from '../helpers/cli.ts';
+import { runCliHere } from '../helpers/command-line.ts';
 import { temporaryFolder } from '../helpers/temporary-folder.ts';
 import { waitUntil } from '../helpers/wait-until.ts';
 
@@ -157,7 +160,7 @@ describe('a cluster of daemons', () => {
   it('refuses another store, a wrong token and a second daemon on a data dir, each in one line', async () => {
     const cwd = await temporaryFolder();
     const refused = async (args: string[], says: RegExp, env = {}): Promise<void> => {
-      const end = await runCli(args, { cwd, env });
+      const end = await runCliHere(args, { cwd, env });
       expect(end.stderr).toMatch(says);
       expect(end.stderr).toMatch(/^skein: [^\n]+\n$/);
       expect([end.code, end.stdout]).toEqual([2, '']);
@@ -206,11 +209,59 @@ describe('a cluster of daemons', () => {
     running.child.kill('SIGINT');
     const end = await running.end;
     expect(end.code).toBe(130);
+    // Whoever has the store alone is told whose it is.
+    const store = ['--store', `file://${dir('store')}`];
+    for (const command of ['resume', 'kill']) {
+      const refused = await runCli([command, 'r4', ...store], { cwd });
+      expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining(`--address ${ready.address}`)]);
+    }
     expect(end.stderr).toMatch(/the run goes on without this command; wait for it with: skein wait r4.*skein kill r4/);
     expect(jsonOf(end)).toMatchObject({ run_id: 'r4', exit_reason: 'detached', exit_code: 130 });
     expect((await runCli(['wait', 'r4', '--poll', '0.1'], { cwd, env })).code).toBe(0);
   });
 });
+
+describe('TLS', () => {
+  it('lets in who has a certificate of the CA and the token, and nobody in plain text', async () => {
+    const cwd = await temporaryFolder();
+    await makeCertificates(cwd);
+    const tls = ['--tls-ca', 'ca.pem', '--tls-cert', 'own.pem', '--tls-key', 'own.key'];
+    const store = ['--store', `file://${join(cwd, 'store')}`];
+    const start = ['start', '--head', '--host', '0.0.0.0', '--port', '0', ...store, '--data-dir', 'h', ...tls];
+    using head = startCli(start, { cwd });
+    const { address } = await untilReady(head, join(cwd, 'h'));
+    const access = ['--address', address.replace('127.0.0.1', 'localhost'), '--token-file', 'h/token'];
+    using node = startCli(['start', ...access, ...tls, '--data-dir', 'n', '--actors', '1', '--node-name', 'n1'], {
+      cwd,
+    });
+    await untilReady(node, join(cwd, 'n'));
+    const quick = ['--connect-timeout', '0.5'];
+    const seen = await runCliHere(['status', ...access, ...tls, '--json'], { cwd });
+    expect(jsonOf(seen)).toMatchObject({ nodes: [{ node: 'n1', state: 'connected' }] });
+    for (const flags of [[], ['--tls-ca', 'ca.pem']]) {
+      const refused = await runCliHere(['status', ...access, ...flags, ...quick], { cwd });
+      expect([refused.code, refused.stderr]).toEqual([
+        2,
+        expect.stringMatching(/^skein: --address: [^\n]*--tls-c[^\n]*\n$/),
+      ]);
+    }
+    node.child.kill('SIGTERM');
+    expect((await node.end).code).toBe(0);
+    head.child.kill('SIGTERM');
+    expect((await head.end).code).toBe(0);
+  });
+});
+
+/** A CA and one certificate of it for localhost, good for head, nodes and clients. */
+async function makeCertificates(dir: string): Promise<void> {
+  const run = (args: string): Promise<unknown> => promisify(execFile)('openssl', args.split(' '), { cwd: dir });
+  await run(
+    'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.pem -subj /CN=ca -days 2',
+  );
+  await run('req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout own.key -out own.csr -subj /CN=localhost');
+  await writeFile(join(dir, 'san'), 'subjectAltName=DNS:localhost,IP:127.0.0.1');
+  await run('x509 -req -in own.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out own.pem -days 2 -extfile san');
+}
 
 describe('stopping daemons', () => {
   it('a node by its data dir, a head by its address; both in good order, and nothing is left but the data', async () => {

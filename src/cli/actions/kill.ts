@@ -1,15 +1,21 @@
-/** `skein kill RUN`: nothing of the run is started any more, what runs gets its grace, and the run stays as it then is. */
-import { RunState, type WatchRunResponse } from '../../gen/skein/v1/run.ts';
-import { SkeinError } from '../../kernel/errors.ts';
+/**
+ * `skein kill RUN`: nothing of the run is started any more, what runs gets its grace, and the run stays as it then is. A run
+ * that nobody works on is given up, so that no head takes it up by itself when it starts.
+ */
+import { RunState } from '../../gen/skein/v1/run.ts';
 import { parseRunId } from '../../kernel/ids.ts';
 import { readManifest } from '../../run/manifest.ts';
 import { readCounts } from '../../run/run-index.ts';
+import { giveUpRun } from '../../run/run-lease.ts';
+import { readStatus } from '../../run/status.ts';
+import type { ObjectStore } from '../../store/port.ts';
 import { CLUSTER_FLAGS } from '../cluster-flags.ts';
 import type { CliContext } from '../context.ts';
 import { OK } from '../exit-code.ts';
 import type { Flags } from '../flags.ts';
+import { refuseHeldRun } from '../held-run.ts';
 import { plural } from '../progress-text.ts';
-import { placeOf } from '../run-place.ts';
+import { placeOf, type LiveHead } from '../run-place.ts';
 import * as shared from '../shared-flags.ts';
 import { graceOf } from '../submission.ts';
 
@@ -20,25 +26,38 @@ export async function kill(flags: Flags, context: CliContext): Promise<number> {
   await using place = await placeOf(flags, context);
   const { store, head } = place;
   const manifest = await readManifest(store, runId);
-  if (!head)
-    throw new SkeinError('INVALID_INPUT', `run ${runId}: only its head can stop it: give --address or --data-dir`);
-  await head.client.drainRun(runId, graceMs);
-  context.stop.onDrain = () => context.err.line(`skein: the run is being stopped all the same`);
-  let last: WatchRunResponse | undefined;
-  for await (const progress of head.client.watchRun(runId)) {
-    last = progress;
-    if (context.stop.drain.aborted) break;
-  }
+  const isDone = await (head ? stopAtHead(head, runId, graceMs, context) : giveUp(store, runId));
   const counts = await readCounts(store, manifest);
-  const isDone = last?.state === RunState.DONE;
   const state = isDone ? 'done' : 'stopped';
   if (flags.has('json')) {
     context.out.line(JSON.stringify({ run_id: runId, counts, exit_reason: state, exit_code: OK }));
     return OK;
   }
-  const goOn = isDone
-    ? ''
-    : `; go on with: skein resume ${runId}${shared.repeated(flags, ['store', ...Object.keys(CLUSTER_FLAGS)])}`;
+  const repeated = shared.repeated(flags, ['store', ...Object.keys(CLUSTER_FLAGS)]);
+  const goOn = isDone ? '' : `; go on with: skein resume ${runId}${repeated}`;
   context.out.line(`run ${runId}: ${state}: ${counts.done} of ${plural(counts.expected, 'row')}${goOn}`);
   return OK;
+}
+
+/** Whether every id had its row before the stop. */
+async function stopAtHead(
+  { client }: LiveHead,
+  runId: string,
+  graceMs: number,
+  { stop, err }: CliContext,
+): Promise<boolean> {
+  await client.drainRun(runId, graceMs);
+  stop.onDrain = () => err.line('skein: the run is being stopped all the same');
+  let state: RunState | undefined;
+  for await (const progress of client.watchRun(runId)) {
+    ({ state } = progress);
+    if (stop.drain.aborted) break;
+  }
+  return state === RunState.DONE;
+}
+
+async function giveUp(store: ObjectStore, runId: string): Promise<boolean> {
+  await refuseHeldRun(store, runId, '');
+  if (!(await giveUpRun(store, runId))) await refuseHeldRun(store, runId, '');
+  return (await readStatus(store, runId))?.terminal_state === 'done';
 }

@@ -82,7 +82,7 @@ async function print(store: ObjectStore, name: string, isNamed: boolean, out: Ou
 
 async function hasEnded(store: ObjectStore, manifest: Manifest, instanceId: string | undefined): Promise<boolean> {
   const status = await readStatus(store, manifest.run_id);
-  if (status?.terminal_state) return true;
+  if (status?.terminal_state || status?.stopped) return true;
   if (status?.last_heartbeat_ts && Date.now() - status.last_heartbeat_ts * 1000 > SILENT_MS) return true;
   if (instanceId === undefined) return false;
   for await (const { name } of listAll(store, `${rowsPrefix(manifest.run_id)}${instanceId}/`)) {

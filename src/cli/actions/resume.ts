@@ -11,6 +11,7 @@ import { parseRunId } from '../../kernel/ids.ts';
 import type { CliContext } from '../context.ts';
 import type { Flags } from '../flags.ts';
 import { checkFolders, type NamedFolder } from '../folders.ts';
+import { refuseHeldRun } from '../held-run.ts';
 import { plural } from '../progress-text.ts';
 import { openView, type ProgressView } from '../progress-view.ts';
 import { freshReferences } from '../reference-check.ts';
@@ -54,6 +55,7 @@ async function resumeHere({ flags, context, place, manifest: stored, outDir, sta
   const graceMs = graceOf(flags) ?? stored.grace_ms;
   const logFile = shared.absoluteFile(flags, 'log-file') ?? defaultLogFile(outDir, runId);
   if (flags.has('detach')) throw invalid('--detach', 'true', 'needs a head that goes on: give --address');
+  await refuseHeldRun(store, runId, shared.repeated(flags, ['store']));
   const dataset = await datasetOf(flags, stored);
   const manifest = { ...stored, dataset_dir: dataset.dir };
   await checkFolders(foldersOf(manifest, outDir), dataset.dir);

@@ -10,7 +10,7 @@ import type { CliContext } from '../context.ts';
 import { OK } from '../exit-code.ts';
 import type { Flags } from '../flags.ts';
 import { leanMemoryOfHead } from '../lean-memory.ts';
-import { connect, openHeadStore } from '../run-place.ts';
+import { connect, openHeadStore, refuseOtherPlace } from '../run-place.ts';
 import * as shared from '../shared-flags.ts';
 import { actorsOf, graceOf } from '../submission.ts';
 import { parseCount, parseSeconds } from '../values.ts';
@@ -76,6 +76,7 @@ async function startNode(flags: Flags, context: CliContext): Promise<number> {
   const { client, facts } = await connect(cluster, context);
   client[Symbol.dispose]();
   await using store = await openHeadStore(cluster.address, facts.storeUrl, context);
+  await refuseOtherPlace(store, { address: cluster.address, facts });
   await store.checkWritable();
   const { startNodeDaemon } = await import('../../daemon/node-daemon.ts');
   const { address, security } = cluster;

@@ -14,6 +14,7 @@ import type { CliContext } from '../context.ts';
 import { OK } from '../exit-code.ts';
 import type { Flags } from '../flags.ts';
 import { checkFolders } from '../folders.ts';
+import { refuseHeldRun } from '../held-run.ts';
 import { makeRun, manifestOf, refuseOtherRun } from '../make-run.ts';
 import { plural } from '../progress-text.ts';
 import { openView, type ProgressView } from '../progress-view.ts';
@@ -62,6 +63,9 @@ export async function submit(flags: Flags, context: CliContext): Promise<number>
   const description = head && (await describe({ dir: dataset.dir, tasksPath: dataset.tasksPath, databases }, context));
   const planned = manifestOf({ submission, ...roots, dataset, tasks, content: description?.content });
   await refuseOtherRun(store, planned, submission);
+  if (!head && submission.runId !== undefined) {
+    await refuseHeldRun(store, submission.runId, shared.repeated(flags, ['store']));
+  }
   const reused = await freshReferences(planned, dataset.dir, databases);
 
   using view = await openView(context.err, flags.has('quiet'));
