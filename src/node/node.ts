@@ -11,7 +11,6 @@ import { randomUUID } from 'node:crypto';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { HeldState, type HeldTask as WireHeldTask, type Inventory } from '../gen/skein/v1/node.ts';
 import { describeError, type SkeinError } from '../kernel/errors.ts';
 import type { Logger } from '../kernel/log.ts';
 import { VERSION } from '../kernel/version.ts';
@@ -21,6 +20,7 @@ import { ActorHost } from './actor-host.ts';
 import { ActorSlots } from './actor-slots.ts';
 import type { NodePlaces } from './database-place.ts';
 import { HeadLink, type Event, type Order } from './head-link.ts';
+import { inventoryOf } from './inventory.ts';
 import { lockServices } from './lock-keeper.ts';
 import { Health } from './node-health.ts';
 import { openRun, type NodeRun, type NodeRunReports, type RunHosting } from './node-run.ts';
@@ -215,22 +215,11 @@ export class Node implements AsyncDisposable {
   /** A head that does not know this node learns first what it holds. */
   #greet(isNew: boolean): void {
     if (!this.#link) return;
-    if (isNew) this.#send({ $case: 'inventory', value: this.#inventory() });
+    if (isNew)
+      this.#send({ $case: 'inventory', value: inventoryOf(this.held, this.#recovery, [...this.#runs.keys()]) });
     this.#tellActors();
     this.#health.tellNow();
     this.#options.log.info({ address: this.#options.address, isNew }, 'head reached');
-  }
-
-  #inventory(): Inventory {
-    const states = { queued: HeldState.QUEUED, running: HeldState.RUNNING, shipping: HeldState.SHIPPING };
-    const tasks: WireHeldTask[] = this.held.map(({ state, ...task }) => ({ ...task, state: states[state] }));
-    for (const { runId, instanceId, attempt, database, startedMs } of this.#recovery?.shipping ?? []) {
-      tasks.push({ runId, instanceId, attempt, database, startedMs, state: HeldState.SHIPPING });
-    }
-    for (const { runId, instanceId, attempt, database, startedMs } of this.#recovery?.orphans ?? []) {
-      tasks.push({ runId, instanceId, attempt, database, startedMs, state: HeldState.ORPHANED });
-    }
-    return { tasks, openRuns: [...this.#runs.keys()] };
   }
 
   #obey(order: Order): void {

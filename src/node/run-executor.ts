@@ -15,16 +15,15 @@ import { join } from 'node:path';
 
 import { ActorDiedError, RayTaskError } from '../driver/errors.ts';
 import type { TaskAssignment } from '../frameworks/assignment.ts';
-import { syntheticRow } from '../frameworks/error-row.ts';
 import type { TaskRow } from '../frameworks/framework.ts';
 import type { Task } from '../dataset/task.ts';
 import { describeError } from '../kernel/errors.ts';
 import type { Logger } from '../kernel/log.ts';
 import type { ActorSlot, ActorSlots } from './actor-slots.ts';
-import { blankTask } from './blank-task.ts';
 import type { PlaceRequest } from './database-place.ts';
 import type { DatabasePreparation } from './database-preparation.ts';
 import { LogSlice } from './log-slice.ts';
+import { RunActors } from './run-actors.ts';
 import type { Shipper } from './shipper.ts';
 import type { Spool } from './spool.ts';
 import type { HostedTaskActor, TaskActors } from './task-actors.ts';
@@ -32,6 +31,7 @@ import type { TaskEnd } from './task-end.ts';
 import { TaskQueue, type QueuedTask } from './task-queue.ts';
 import { removeScratch, TaskShipping } from './task-shipping.ts';
 import type { UploadBack } from './upload-back.ts';
+import { verdictRow } from './verdict.ts';
 
 export type { TaskEnd } from './task-end.ts';
 
@@ -91,10 +91,9 @@ export class RunExecutor {
   readonly #queue = new TaskQueue();
   readonly #shipping: TaskShipping;
   readonly #workers: Promise<void>[];
-  readonly #live = new Set<HostedTaskActor>();
+  readonly #actors: RunActors;
   readonly #nonce = randomBytes(4).toString('hex');
   #starts = 0;
-  readonly #pending = new Set<HostedTaskActor>();
   readonly #running = new Map<string, RunningTask>();
   /** The last attempt of each id that came in and was not given back: it may not come in again. */
   readonly #seen = new Map<string, number>();
@@ -113,6 +112,7 @@ export class RunExecutor {
       log,
       ended: (task, end) => reports.ended(task, end),
     });
+    this.#actors = new RunActors(options.taskActors, (live, pending) => reports.actorsChanged(live, pending));
     this.#stopListening = slots.onWanted(() => this.#queue.nudge());
     this.#workersLeft = options.actors;
     this.#workers = Array.from({ length: options.actors }, (_, worker) => this.#work(worker));
@@ -254,7 +254,7 @@ export class RunExecutor {
   #killAll(): void {
     this.#stop = 'killing';
     this.#options.slots.withdraw(this.#options.runId);
-    for (const actor of this.#live) actor.kill();
+    this.#actors.killAll();
   }
 
   /** One of the run's workers: takes tasks until the queue closes, with one actor at a time, while it has a slot for it. */
@@ -264,7 +264,7 @@ export class RunExecutor {
     let slot: ActorSlot | undefined;
     let failedStarts = 0;
     const yieldSlot = async (): Promise<void> => {
-      if (actor) await this.#endActor(actor);
+      if (actor) await this.#actors.end(actor);
       actor = undefined;
       if (slot) slots.release(runId);
       slot = undefined;
@@ -282,7 +282,7 @@ export class RunExecutor {
         continue;
       }
       try {
-        actor ??= this.#startActor(worker);
+        actor ??= this.#actors.start(worker);
       } catch (error) {
         // W-07: the actor could not even be asked for.
         const text = `dispatch-failure: ${describeError(error)}`;
@@ -351,10 +351,10 @@ export class RunExecutor {
         const row = this.#synthetic(queued, 'actor-task-error', text, error);
         this.#shipping.ship(queued, row, { assignment, actor, startedMs, log: log.read() }, start);
         if (error instanceof RayTaskError) return 'alive';
-        await this.#drop(actor);
+        await this.#actors.drop(actor);
         return 'actor-gone';
       }
-      await this.#drop(actor);
+      await this.#actors.drop(actor);
       if (this.#stop === 'killing' || running.isRevoked) {
         spool?.settle(start);
         if (!running.isRevoked) this.#giveBack([queued]);
@@ -387,36 +387,6 @@ export class RunExecutor {
     return { task, attempt, runId, scratchDir, ...roots, reference };
   }
 
-  #startActor(worker: number): HostedTaskActor {
-    const actor = this.#options.taskActors.start(`${worker}-${randomBytes(3).toString('hex')}`);
-    this.#live.add(actor);
-    this.#pending.add(actor);
-    this.#tellActors();
-    void actor.started.then(() => this.#pending.delete(actor) && this.#tellActors());
-    return actor;
-  }
-
-  async #drop(actor: HostedTaskActor): Promise<void> {
-    actor.kill();
-    await this.#gone(actor);
-  }
-
-  async #endActor(actor: HostedTaskActor): Promise<void> {
-    actor.terminate();
-    await this.#gone(actor);
-  }
-
-  async #gone(actor: HostedTaskActor): Promise<void> {
-    await actor.died;
-    this.#live.delete(actor);
-    this.#pending.delete(actor);
-    this.#tellActors();
-  }
-
-  #tellActors(): void {
-    this.#options.reports.actorsChanged(this.#live.size - this.#pending.size, this.#pending.size);
-  }
-
   /** A worker is done for good. When none is left, nobody will ever run what still waits (W-08). */
   #retire(): void {
     this.#workersLeft -= 1;
@@ -432,21 +402,7 @@ export class RunExecutor {
     this.#shipping.ship(task, this.#synthetic(task, 'undispatched', error, cause));
   }
 
-  #synthetic({ instanceId, database, attempt }: QueuedTask, reason: string, error: string, cause: unknown): TaskRow {
-    const task = this.#options.taskById.get(instanceId) ?? blankTask(instanceId, database);
-    return syntheticRow({
-      task,
-      attempt,
-      error,
-      reason,
-      cause: typeof cause === 'string' ? cause : describeCause(cause),
-    });
+  #synthetic(queued: QueuedTask, reason: string, error: string, cause: unknown): TaskRow {
+    return verdictRow(queued, this.#options.taskById.get(queued.instanceId), { reason, error, cause });
   }
-}
-
-/** What is known about an end, for the row's `synthetic.cause`. */
-function describeCause(thrown: unknown): string {
-  if (!(thrown instanceof ActorDiedError)) return describeError(thrown);
-  const lines = thrown.lastLines.length > 0 ? `; last lines: ${thrown.lastLines.join(' | ')}` : '';
-  return `${describeError(thrown)}${lines}`;
 }

@@ -12,7 +12,6 @@ import { join } from 'node:path';
 
 import pLimit from 'p-limit';
 
-import { syntheticRow } from '../frameworks/error-row.ts';
 import type { TaskRow } from '../frameworks/framework.ts';
 import { describeError, isSkeinError } from '../kernel/errors.ts';
 import { jsonBytes, parseJson } from '../kernel/json.ts';
@@ -20,15 +19,16 @@ import type { Logger } from '../kernel/log.ts';
 import { backoffMs, sleep } from '../kernel/retry.ts';
 import { buildFacts, readIdentityRecord } from '../reference/build-facts.ts';
 import { uploadDebugBundle, uploadSetupSessions, uploadShard } from '../reference/shard.ts';
+import { ACTOR_LOST } from '../run/synthetic-row.ts';
 import { callPatiently } from '../store/create-or-confirm.ts';
 import { manifestName, shardId } from '../store/layout.ts';
 import type { ObjectStore } from '../store/port.ts';
-import { blankTask } from './blank-task.ts';
 import { Shipper, type RowEnd } from './shipper.ts';
 import type { Spool, SpoolGrant, SpoolResult, SpoolStart } from './spool.ts';
 import type { TaskEnd } from './task-end.ts';
 import { taskEndOf } from './task-shipping.ts';
 import { readyReference, type ReadyReference } from './upload-back.ts';
+import { verdictRow } from './verdict.ts';
 
 const AT_ONCE = 16;
 
@@ -139,8 +139,8 @@ export class SpoolRecovery {
     const { id, runId, instanceId, attempt, database, bootId, startedMs } = orphan;
     if (!(await this.#hasRun(runId))) return this.#forget(orphan, 'its run is not in the store any more');
     const cause = `the node died under it; started ${new Date(startedMs).toISOString()} by boot ${bootId}`;
-    const task = blankTask(instanceId, database);
-    const row = syntheticRow({ task, attempt, error: 'actor-lost', reason: 'actor-lost', cause });
+    const verdict = { reason: ACTOR_LOST, error: ACTOR_LOST, cause };
+    const row = verdictRow({ instanceId, database, attempt }, undefined, verdict);
     const end = await this.#shipper(runId).row({ instanceId, attempt, bytes: jsonBytes(row), isSynthetic: true });
     if (end.kind === 'kept') return;
     log.warn({ run: runId, instance: instanceId, attempt, cause }, 'task lost with an earlier life of this node');
