@@ -139,6 +139,7 @@ export class Head implements AsyncDisposable {
       holdsLease: mayAct,
       isOver: () => this.#lease?.isLost === true || signal.aborted,
       onBeat: (trouble) => (this.#storeTrouble = trouble ?? ''),
+      onSettled: () => dispatcher.schedule(),
     });
     this.#sessions = new NodeSessions(this.#desk);
   }
@@ -313,11 +314,13 @@ export class Head implements AsyncDisposable {
   }
 
   #beatFacts(run: ActiveRun): BeatFacts {
-    const nodes = this.#roster.list().flatMap(({ name, dataDirId, bootId, session }) => {
-      const tasksOut = run.ledger.heldBy(name).count;
-      if (tasksOut === 0 && session?.state !== 'connected') return [];
-      return [{ node: name, data_dir_id: dataDirId, boot_id: bootId, tasks_out: tasksOut }];
-    });
+    // Silent ones too, and those that have not dialled in yet: the next head must wait for them as this one does.
+    const nodes = this.#roster.list().map(({ name, dataDirId, bootId }) => ({
+      node: name,
+      data_dir_id: dataDirId,
+      boot_id: bootId,
+      tasks_out: run.ledger.heldBy(name).count,
+    }));
     return { actors: this.#roster.actors(), nodes };
   }
 

@@ -28,7 +28,7 @@ const MOST_NAMED = 10_000;
 export interface BeatFacts {
   /** Live and starting actors of all nodes (P-05). */
   readonly actors: { readonly live: number; readonly pending: number };
-  /** Nodes that work on the run or hold any of it. */
+  /** Nodes that may hold any of the run: all that are not lost. */
   readonly nodes: RunStatus['nodes'];
 }
 

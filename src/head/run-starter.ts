@@ -2,13 +2,20 @@
  * Takes a run on: its lease, what the store says of it, its heartbeat, and the nodes whose word it waits for.
  *
  * Invariants: S1 the lease of the run is held before anything of it is read that another head might change. S2 dispatch of
- * an adopted run waits for the nodes that its status names, for a moment at most: what they hold is theirs.
+ * an adopted run waits for the nodes that its status names, for a moment at most: what they hold is theirs. S3 the rows are
+ * looked at once more when all have spoken: one that was stored after the first look, by a node that died before it could
+ * say so, is in nobody's inventory.
  */
+import pLimit from 'p-limit';
+
 import { describeError, SkeinError } from '../kernel/errors.ts';
 import { failPoint } from '../kernel/failpoint.ts';
 import type { Logger } from '../kernel/log.ts';
+import { sleep } from '../kernel/retry.ts';
+import { canonicalRow } from '../run/canonical-row.ts';
 import { describeHolder, type Lease, type LeaseOwner, type LeaseTimes } from '../run/lease.ts';
 import { databasesOf, readManifest } from '../run/manifest.ts';
+import { storeRows } from '../run/row-source.ts';
 import { acquireRunLease } from '../run/run-lease.ts';
 import { readStoredStatus, type RunStatus } from '../run/status.ts';
 import type { ObjectStore } from '../store/port.ts';
@@ -37,6 +44,8 @@ export interface RunStarterOptions {
   /** Whether this head never will act again. */
   readonly isOver: () => boolean;
   readonly onBeat: (trouble: string | undefined) => void;
+  /** A run may be dispatched now. */
+  readonly onSettled: () => void;
   readonly signal: AbortSignal;
 }
 
@@ -44,7 +53,12 @@ export interface RunStarterOptions {
 interface Settling {
   readonly nodes: RunStatus['nodes'];
   readonly untilMs: number;
+  isLooking: boolean;
 }
+
+/** Between two looks at a store that does not answer. */
+const PAUSE_MS = 1_000;
+const READS_AT_ONCE = 16;
 
 export class RunStarter {
   readonly #options: RunStarterOptions;
@@ -99,17 +113,53 @@ export class RunStarter {
   }
 
   /** Whether the run still waits for what nodes have to say of it. */
-  isSettling({ runId }: ActiveRun): boolean {
-    const settling = this.#settling.get(runId);
+  isSettling(run: ActiveRun): boolean {
+    const settling = this.#settling.get(run.runId);
     if (!settling) return false;
     const isHeard = ({ node }: { node: string }): boolean => this.#options.roster.get(node)?.isInventoried ?? true;
-    if (performance.now() < settling.untilMs && !settling.nodes.every(isHeard)) return true;
-    this.#settling.delete(runId);
-    return false;
+    const isWaiting = performance.now() < settling.untilMs && !settling.nodes.every(isHeard);
+    if (!isWaiting && !settling.isLooking) {
+      settling.isLooking = true;
+      void this.#lookAgain(run).then(() => {
+        this.#settling.delete(run.runId);
+        this.#options.onSettled();
+      });
+    }
+    return true;
   }
 
   forget(runId: string): void {
     this.#settling.delete(runId);
+  }
+
+  /** Tells the run of rows that came after it was adopted (S3). */
+  async #lookAgain(run: ActiveRun): Promise<void> {
+    const { store, log, signal } = this.#options;
+    const source = storeRows(store, run.runId, { signal });
+    const limit = pLimit(READS_AT_ONCE);
+    while (!signal.aborted) {
+      try {
+        const news = [...(await source.list())].filter(([id, files]) => {
+          const task = run.ledger.get(id);
+          return task?.phase.kind === 'waiting' && files.some(({ attempt }) => attempt >= task.attempt);
+        });
+        await Promise.all(
+          news.map(([instanceId, files]) =>
+            limit(async () => {
+              const row = await canonicalRow(files, (file) => source.read(file));
+              if (row.kind !== 'row') return;
+              const key = { instanceId, attempt: row.attempt };
+              if (row.isLost) run.lossStored(key, 'its row says so');
+              else run.rowFound(key, row.isError);
+            }),
+          ),
+        );
+        return;
+      } catch (error) {
+        log.warn({ run: run.runId, error: describeError(error) }, 'rows not looked at again yet');
+        await sleep(PAUSE_MS, signal).catch(() => {});
+      }
+    }
   }
 
   #heartbeat(lease: Lease, generation: string | undefined): Heartbeat {
@@ -157,6 +207,6 @@ export class RunStarter {
     const { roster, grants, settleMs } = this.#options;
     for (const { node, data_dir_id: dataDirId, boot_id: boot } of nodes) roster.expect(node, dataDirId, boot);
     for (const node of [...holders, ...grants.holders()]) roster.expect(node, '', '');
-    if (nodes.length > 0) this.#settling.set(runId, { nodes, untilMs: performance.now() + settleMs });
+    if (nodes.length > 0) this.#settling.set(runId, { nodes, untilMs: performance.now() + settleMs, isLooking: false });
   }
 }

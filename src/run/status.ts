@@ -35,7 +35,7 @@ const statusSchema = z.looseObject({
       }),
     )
     .default([]),
-  /** Who works on the run, or holds any of it. */
+  /** The nodes that are not lost, silent ones too: any of them may hold some of the run. */
   nodes: z
     .array(
       z.looseObject({
