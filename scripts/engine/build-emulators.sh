@@ -19,7 +19,6 @@ go_binary() {
 # image TAG BINARY COMMAND...: nothing in it but the binary; COMMAND as JSON strings
 image() {
   local tag=$1 binary=$2 context
-  image_there "$tag" && return
   context=$(mktemp -d)
   cp "$binary" "$context/server"
   printf 'FROM scratch\nCOPY server /server\nENTRYPOINT ["/server"]\nCMD [%s]\n' "$3" >"$context/Dockerfile"
@@ -29,6 +28,7 @@ image() {
   return $code
 }
 
+image_there $gcs_image && image_there $toxiproxy_image && exit 0
 gcs=$cache/bin/fake-gcs-server-$gcs_version
 toxiproxy=$cache/bin/toxiproxy-$toxiproxy_version
 if [ ! -x "$gcs" ] || [ ! -x "$toxiproxy" ]; then
