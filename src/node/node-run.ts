@@ -36,6 +36,12 @@ export interface RunHosting {
   readonly onStoreTrouble: (trouble: string | undefined) => void;
 }
 
+/**
+ * How long the end of a run waits for a store that does not take its references. What is not stored by then stays in the
+ * spool, for the node's next life.
+ */
+const FLUSH_PATIENCE_MS = 120_000;
+
 export interface NodeRunReports extends RunReports {
   readonly referenceReady: (reference: ReadyReference) => void;
 }
@@ -69,6 +75,7 @@ export async function openRun(hosting: RunHosting, runId: string, reports: NodeR
     settings,
     shipper,
     signal,
+    ...(spool && { patienceMs: FLUSH_PATIENCE_MS }),
     placeOf: (database) => databases.placeOf(database),
     onReady: (reference) => {
       reports.referenceReady(reference);

@@ -58,9 +58,11 @@ export interface UploadBackOptions {
   /** Fires when the node stops. */
   readonly signal: AbortSignal;
   readonly onReady?: (reference: ReadyReference) => void;
+  /** How long `flush` goes on trying what the store does not take, milliseconds. Default 0: each reference once. */
+  readonly patienceMs?: number;
 }
 
-/** Until an upload that other nodes wait for is tried again. */
+/** Until an upload that failed is tried again. */
 const RETRY_MS = 2_000;
 
 export class UploadBack {
@@ -97,13 +99,22 @@ export class UploadBack {
     await this.reference(task.selected_database, actor.name);
   }
 
-  /** At the end of the run: what is eligible and not shipped yet. Whether nothing is left. Never throws. */
+  /**
+   * At the end of the run: what is eligible and not shipped yet. Whoever fetches a run that is over merges what is there, so
+   * an end that does not wait out a store's bad minutes loses references that were paid for.
+   * @returns whether nothing is left; never throws
+   */
   async flush(): Promise<boolean> {
-    let isAllShipped = true;
-    for (const database of this.#options.settings.databases) {
-      if (!(await this.reference(database, 'drain'))) isAllShipped = false;
+    const { settings, signal, patienceMs = 0 } = this.#options;
+    const endMs = performance.now() + patienceMs;
+    for (;;) {
+      let isAllShipped = true;
+      for (const database of settings.databases) {
+        if (!(await this.reference(database, 'drain'))) isAllShipped = false;
+      }
+      if (isAllShipped || signal.aborted || performance.now() >= endMs) return isAllShipped;
+      await sleep(RETRY_MS, signal).catch(() => {});
     }
-    return isAllShipped;
   }
 
   /**

@@ -118,8 +118,8 @@ describe.skipIf(engine === undefined)('the whole job on machines of their own', 
     expect(rows.ids).toEqual(ids);
     if (!mayRetry) expect(rows.others).toEqual([]);
     else expect(rows.others.filter((row) => !row.endsWith('/attempt-2.json'))).toEqual([]);
-    const references = await cluster.client.referenceDigests('/data/skein-data/slayer_models_otf');
     const report = await cluster.client.run(['cat', '/data/skein-data/out/merge_report.json']);
+    const references = await cluster.client.referenceDigests('/data/skein-data/slayer_models_otf');
     expect(references, `${report.stdout}\n${await cluster.diary()}`).toEqual(expected);
   });
 });

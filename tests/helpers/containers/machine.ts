@@ -61,7 +61,7 @@ export class Machine implements AsyncDisposable {
     return this.run(['skein', ...args], env);
   }
 
-  /** Of every reference below `root`, the digest of its content by database: equal on any two machines. */
+  /** Of every reference below `root`, which need not be there, the digest of its content by database: equal on any two machines. */
   async referenceDigests(root: string): Promise<Readonly<Record<string, string>>> {
     const { code, stdout, stderr } = await this.run(['node', '--input-type=module', '-e', DIGESTS, root]);
     if (code !== 0) throw new Error(`${root} on ${this.name}: ${stderr}`);
@@ -96,12 +96,13 @@ export class Machine implements AsyncDisposable {
 
 /** The product's own digest over the folders of a root. */
 const DIGESTS = `
-  import { readdirSync, readFileSync } from 'node:fs';
+  import { existsSync, readdirSync, readFileSync } from 'node:fs';
   import { join, relative } from 'node:path';
   import { contentDigest } from '/opt/skein/dist/reference/shard-slice.js';
   const [root] = process.argv.slice(1);
   const digests = {};
-  const folders = readdirSync(root, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  const entries = existsSync(root) ? readdirSync(root, { withFileTypes: true }) : [];
+  const folders = entries.filter((entry) => entry.isDirectory());
   for (const { name } of folders.filter((entry) => !entry.name.startsWith('.'))) {
     const dir = join(root, name);
     const files = readdirSync(dir, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
