@@ -10,7 +10,7 @@ import { describeError, SkeinError } from '../kernel/errors.ts';
 import { failPoint } from '../kernel/failpoint.ts';
 import type { Logger } from '../kernel/log.ts';
 import { sleep } from '../kernel/retry.ts';
-import { makeStatus, setStatus, type RunStatus } from '../run/status.ts';
+import { makeStatus, parseStatus, setStatus, type RunStatus } from '../run/status.ts';
 import { isTransient } from '../store/create-or-confirm.ts';
 import type { ObjectStore } from '../store/port.ts';
 import type { ActiveRun, RunEnd, RunRecord } from './active-run.ts';
@@ -142,10 +142,16 @@ export class Heartbeat implements RunRecord {
     const { bootId, facts } = this.#options;
     const status = { ...statusOf(run, facts(run), end, Date.now()), head_boot_id: bootId };
     failPoint('head.before-beat');
-    const outcome = await setStatus(this.#options.store, run.runId, status, this.#generation, { tries: BEAT_TRIES });
-    if (outcome.kind === 'written') {
-      this.#generation = outcome.generation;
-      return;
+    for (;;) {
+      const outcome = await setStatus(this.#options.store, run.runId, status, this.#generation, { tries: BEAT_TRIES });
+      if (outcome.kind === 'written') {
+        this.#generation = outcome.generation;
+        return;
+      }
+      const { standing } = outcome;
+      if (!standing || parseStatus(standing)?.head_boot_id !== bootId) break;
+      // A beat of ours that was given up as failed had been done.
+      this.#generation = standing.generation;
     }
     this.#isFenced = true;
     const text = `run ${run.runId}: another head writes its status; this one lets go of it`;

@@ -191,26 +191,41 @@ export class Lease {
     this.#timer.unref();
   }
 
+  /** Written by this very holding of it. */
+  #isOurs({ head_id: headId, boot_id: bootId, epoch }: LeaseDocument): boolean {
+    const { owner } = this.#options;
+    return headId === owner.headId && bootId === owner.bootId && epoch === this.epoch;
+  }
+
   async #write(isLast: boolean): Promise<void> {
     if (this.#state !== 'held') return;
     const { store, name, owner, onRenewed, onTrouble, renewMs = RENEW_MS } = this.#options;
     const [startedMs, startedAtWallMs] = [this.#now(), Date.now()];
     try {
       const bytes = bytesOf(owner, this.epoch, this.#address, isLast);
-      const outcome = await compareAndSet(store, name, bytes, this.#generation, {
-        tries: 3,
-        callTimeoutMs: Math.max(1_000, renewMs),
-      });
-      if (outcome.kind === 'written') {
-        this.#generation = outcome.generation;
-        this.#renewedMs = startedMs;
-        this.#renewedAtWallMs = startedAtWallMs;
-        onRenewed?.();
+      for (;;) {
+        const outcome = await compareAndSet(store, name, bytes, this.#generation, {
+          tries: 3,
+          callTimeoutMs: Math.max(1_000, renewMs),
+        });
+        if (outcome.kind === 'written') {
+          this.#generation = outcome.generation;
+          this.#renewedMs = startedMs;
+          this.#renewedAtWallMs = startedAtWallMs;
+          onRenewed?.();
+          return;
+        }
+        const by = outcome.standing && parseLease(outcome.standing);
+        if (outcome.standing && by && this.#isOurs(by)) {
+          // A renewal of ours that was given up as failed had been done.
+          this.#generation = outcome.standing.generation;
+          continue;
+        }
+        this.#state = 'lost';
+        clearTimeout(this.#timer);
+        this.onLost?.(by);
         return;
       }
-      this.#state = 'lost';
-      clearTimeout(this.#timer);
-      this.onLost?.(outcome.standing && parseLease(outcome.standing));
     } catch (error) {
       onTrouble?.(error);
     }

@@ -110,7 +110,8 @@ export async function readStoredStatus(
   return { status: stored && parseStatus(stored), generation: stored?.generation };
 }
 
-function parseStatus({ name, bytes }: StoredObject): RunStatus | undefined {
+/** What `stored` says; undefined for what is no status. */
+export function parseStatus({ name, bytes }: StoredObject): RunStatus | undefined {
   try {
     return statusSchema.safeParse(parseJson(name, bytes)).data;
   } catch (error) {

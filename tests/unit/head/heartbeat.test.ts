@@ -72,6 +72,22 @@ describe('the heartbeat of a run', () => {
     next.heartbeat.halt();
   });
 
+  it('takes a beat that was done and given up as failed for its own', async () => {
+    const [store, plan] = [createMemoryStore(), new FaultPlan()];
+    const { heartbeat, run } = await adopted(withFaults(store, plan));
+    const before = await readStoredStatus(store, 'r1');
+    plan.add({ on: 'replace', fault: { kind: 'lose-answer' }, count: 1 });
+    plan.add({ on: ['replace', 'read'], fault: { kind: 'refuse' } });
+    await heartbeat.beat();
+    const done = await readStoredStatus(store, 'r1');
+    expect(done.generation).not.toBe(before.generation);
+    plan.clear();
+    await heartbeat.beat();
+    expect(run.phase.kind).toBe('running');
+    expect((await readStoredStatus(store, 'r1')).generation).not.toBe(done.generation);
+    heartbeat.halt();
+  });
+
   it('takes a lost answer for its own write, and a refused one for trouble that passes', async () => {
     const plan = new FaultPlan({ fault: { kind: 'lose-answer' }, on: ['create', 'replace'] });
     const store = withFaults(createMemoryStore(), plan);

@@ -173,6 +173,30 @@ describe('a lease', () => {
     expect(await readLease(store, HEAD_LEASE_NAME)).toMatchObject({ address: 'here:1', released: true });
   });
 
+  it('survives a renewal that was done and given up as failed', async () => {
+    const [store, time, plan] = [createMemoryStore(), clock(), new FaultPlan()];
+    const troubles: unknown[] = [];
+    const lost: unknown[] = [];
+    const lease = heldOf(
+      await take(withFaults(store, plan), 'h1', time, {
+        onTrouble: (error) => troubles.push(error),
+        onLost: (by) => lost.push(by),
+      }),
+    );
+    // The answer of the first try is lost, and so is every answer to what became of it.
+    plan
+      .add({ on: 'replace', fault: { kind: 'lose-answer' }, count: 1 })
+      .add({ on: 'replace', fault: { kind: 'refuse' } });
+    plan.add({ on: 'read', fault: { kind: 'refuse' } });
+    await lease.renew();
+    expect(troubles).toHaveLength(1);
+    plan.clear();
+    await lease.renew('10.0.0.1:6380');
+    expect({ lost, holds: lease.holds() }).toEqual({ lost: [], holds: true });
+    expect((await readLease(store, HEAD_LEASE_NAME))?.address).toBe('10.0.0.1:6380');
+    lease.abandon();
+  });
+
   it('tells its holder once when somebody else has it', async () => {
     const [store, time] = [createMemoryStore(), clock()];
     const lost: unknown[] = [];
