@@ -11,7 +11,9 @@ import { parseJson } from '../kernel/json.ts';
 import { MARKERS } from '../store/layout.ts';
 import { markerOf, readMarked, type MarkerLook } from './marked-tree.ts';
 import type { SetupResult } from './model.ts';
-import { KB_ROWS_FILE } from './stage1.ts';
+
+/** The parsed KB rows beside the models (D-06). */
+export const KB_ROWS_FILE = '_kb_rows.json';
 
 /** What became of each KB item (G-05). */
 export const SETUP_RESULTS_FILE = '_setup_results.json';

@@ -9,7 +9,7 @@ import { memoryId, renderMemories } from './memory-file.ts';
 import { renderModel } from './model-file.ts';
 import type { Model } from './model.ts';
 import { MEMORIES_FILE, type ReferenceContent } from './reference-content.ts';
-import { KB_ROWS_FILE } from './stage1.ts';
+import { KB_ROWS_FILE } from './load-reference.ts';
 
 /** Files by path below the store: their new content, undefined for a file that goes. */
 export type Changes = Map<string, Buffer | undefined>;

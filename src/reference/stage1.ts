@@ -24,6 +24,7 @@ import { discard } from '../store/durable-file.ts';
 import { fileSystemError } from '../store/fs-errors.ts';
 import { isCacheFresh } from './cache-freshness.ts';
 import { asideOf, asidePrefix, cacheFingerprint, commitTree, writeMarkedTree } from './cache-place.ts';
+import { KB_ROWS_FILE } from './load-reference.ts';
 import { absoluteUrl, datasourceFor, renderDatasource } from './datasource-file.ts';
 import { sweepDeadTemps } from './dead-temps.ts';
 import { enrich } from './enrich.ts';
@@ -34,9 +35,6 @@ import { memoriesFor, renderMemories } from './memory-file.ts';
 import { renderModel } from './model-file.ts';
 
 export { cacheFingerprint, isCacheFresh };
-
-/** The parsed KB rows beside the models (D-06). */
-export const KB_ROWS_FILE = '_kb_rows.json';
 
 export interface CacheRequest {
   /** The dataset, or just where it is. */

@@ -11,7 +11,7 @@ const BUDGET_S: Readonly<Record<string, number>> = {
   unit: 60,
   contract: 60,
   threads: 60,
-  process: 90,
+  process: 120,
   crash: 180,
   slayer: 180,
   cloud: 240,

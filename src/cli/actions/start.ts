@@ -42,10 +42,12 @@ async function startHead(flags: Flags, context: CliContext): Promise<number> {
   checkBind(host, { isTls: tls !== undefined, isInsecure: flags.has('insecure') });
   const dataDir = resolve(flags.get('data-dir') ?? DATA_DIRS.head);
   await checkPort(host, port);
+  // Loaded while the store is looked at.
+  const loading = import('../../daemon/head-daemon.ts');
   await using store = await shared.storeOf(flags, context);
   await store.checkWritable();
   leanMemoryOfHead();
-  const { startHeadDaemon } = await import('../../daemon/head-daemon.ts');
+  const { startHeadDaemon } = await loading;
   const daemon = await startHeadDaemon({
     ...{ dataDir, store, host, port, tls, lostAfterMs },
     onLeaseLost: (by) => context.err.line(`skein: this head lost the store to ${by}; it hands out nothing any more`),
