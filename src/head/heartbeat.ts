@@ -61,16 +61,22 @@ export class Heartbeat implements RunRecord {
   #timer: NodeJS.Timeout | undefined;
   #writing: Promise<void> = Promise.resolve();
   #isFenced = false;
+  #hasBeaten = false;
 
   constructor(options: HeartbeatOptions) {
     this.#options = options;
     this.#generation = options.generation;
   }
 
-  /** Writes the first beat and goes on until the end. */
+  /** Writes the first beat and goes on until the end. Where others may take over, nothing goes on without that beat. */
   async start(run: ActiveRun): Promise<void> {
+    const { isPatient, isOver } = this.#options;
     this.#run = run;
     await this.beat();
+    while (isPatient && !this.#hasBeaten && !this.#isFenced && !isOver()) {
+      await sleep(LEASE_LOOK_MS);
+      await this.beat();
+    }
     this.#timer = setInterval(() => void this.beat(), BEAT_INTERVAL_MS);
     this.#timer.unref();
   }
@@ -146,6 +152,7 @@ export class Heartbeat implements RunRecord {
       const outcome = await setStatus(this.#options.store, run.runId, status, this.#generation, { tries: BEAT_TRIES });
       if (outcome.kind === 'written') {
         this.#generation = outcome.generation;
+        this.#hasBeaten = true;
         return;
       }
       const { standing } = outcome;

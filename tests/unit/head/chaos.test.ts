@@ -6,6 +6,9 @@ import { expect, it } from 'vitest';
 import { HeldState, type HeldTask } from '../../../src/gen/skein/v1/node.ts';
 import { readCounts } from '../../../src/run/run-index.ts';
 import { readStatus } from '../../../src/run/status.ts';
+import { FaultPlan, withFaults } from '../../../src/store/faults.ts';
+import { createMemoryStore } from '../../../src/store/memory.ts';
+import type { ObjectStore } from '../../../src/store/port.ts';
 import { manifestOf } from '../../helpers/rows.ts';
 import { heldTask, type ScriptedNode } from '../../helpers/scripted-node.ts';
 import { waitUntil } from '../../helpers/wait-until.ts';
@@ -23,6 +26,7 @@ function random(seed: number): () => number {
 /** One data dir on one machine: works by itself, remembers its starts as a spool does, and dies when it is told to. */
 class Machine {
   readonly #scene: ClusterScene;
+  readonly #store: ObjectStore;
   readonly #name: string;
   readonly #random: () => number;
   readonly #starts: Map<string, string[]>;
@@ -30,8 +34,9 @@ class Machine {
   #node: ScriptedNode | undefined;
   #isOver = false;
 
-  constructor(scene: ClusterScene, name: string, rng: () => number, starts: Map<string, string[]>) {
+  constructor(scene: ClusterScene, store: ObjectStore, name: string, rng: () => number, starts: Map<string, string[]>) {
     this.#scene = scene;
+    this.#store = store;
     this.#name = name;
     this.#random = rng;
     this.#starts = starts;
@@ -39,7 +44,7 @@ class Machine {
 
   async boot(): Promise<void> {
     const inventory = [...this.#orphans.values()];
-    this.#node = await this.#scene.join(this.#name, { bootId: randomUUID(), inventory });
+    this.#node = await this.#scene.join(this.#name, { bootId: randomUUID(), inventory, store: this.#store });
   }
 
   /** SIGKILL, and a new life on the same data dir. */
@@ -94,13 +99,20 @@ it.each([1, 2, 3])(
     const ids = Array.from({ length: 150 }, (_, at) => `d${at % 5}_${at}`);
     const manifest = manifestOf(ids, { framework: 'noop', query_mode: 'raw', retry_lost: 50 });
     const starts = new Map<string, string[]>();
-    await using scene = await ClusterScene.open({ settleMs: 10_000 });
-    const machines = ['n1', 'n2', 'n3'].map((name) => new Machine(scene, name, rng, starts));
+    // The head's line to the store is a bad one: answers get lost, calls are refused.
+    const plan = new FaultPlan();
+    for (let turn = 0; turn < 12; turn += 1) {
+      const kind = rng() < 0.6 ? 'lose-answer' : 'refuse';
+      plan.add({ fault: { kind }, on: ['create', 'replace', 'read'], skip: Math.floor(rng() * 60), count: 1 });
+    }
+    const store = createMemoryStore();
+    await using scene = await ClusterScene.open({ settleMs: 10_000 }, withFaults(store, plan));
+    const machines = ['n1', 'n2', 'n3'].map((name) => new Machine(scene, store, name, rng, starts));
     for (const machine of machines) await machine.boot();
     const working = machines.map((machine) => machine.work());
     await scene.run(manifest);
 
-    const isDone = async (): Promise<boolean> => (await readStatus(scene.store, 'r1'))?.terminal_state === 'done';
+    const isDone = async (): Promise<boolean> => (await readStatus(store, 'r1'))?.terminal_state === 'done';
     for (let turn = 0; turn < 12 && !(await isDone()); turn += 1) {
       await delay(20 + rng() * 80);
       const machine = machines[Math.floor(rng() * machines.length)]!;
@@ -121,7 +133,7 @@ it.each([1, 2, 3])(
     for (const machine of machines) machine.stop();
     await Promise.all(working);
 
-    expect(await readCounts(scene.store, manifest)).toMatchObject({ done: 150, ok: 150, errors: 0, missing: 0 });
+    expect(await readCounts(store, manifest)).toMatchObject({ done: 150, ok: 150, errors: 0, missing: 0 });
     const twice = [...starts].filter(([, lives]) => lives.length > 1);
     expect(twice, 'attempts that were begun twice').toEqual([]);
   },
