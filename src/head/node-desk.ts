@@ -112,7 +112,7 @@ export class NodeDesk implements NodeListener {
         for (const run of runs.active()) run.nodeGone(node, `node ${node} left`);
         break;
       default:
-        return words.said(event.value.runId, { node, event });
+        return words.said(event.value.runId, { node, session, event });
     }
     dispatcher.schedule();
   }
@@ -135,7 +135,10 @@ export class NodeDesk implements NodeListener {
       if (wasOpen) run.nodeOpened(record.name);
       else if (session.state === 'connected') session.send({ $case: 'openRun', value: { runId: run.runId } });
     }
-    for (const word of early) words.tell(run, word);
+    for (const word of early) {
+      const isOver = roster.get(word.node)?.session !== word.session;
+      if (!(isOver && word.event.$case === 'runOpened')) words.tell(run, word);
+    }
     run.advance();
     silence.watch();
     dispatcher.schedule();

@@ -7,7 +7,7 @@
 import type { WatchRunResponse } from '../gen/skein/v1/run.ts';
 import { SkeinError } from '../kernel/errors.ts';
 import type { ActiveRun } from './active-run.ts';
-import type { Event } from './node-session.ts';
+import type { Event, NodeSession } from './node-session.ts';
 
 /** Ended runs whose last progress is kept for who asks. */
 const REMEMBERED = 200;
@@ -17,6 +17,8 @@ const MOST_EARLY = 200_000;
 /** Something that a node said of a run. */
 export interface NodeWord {
   readonly node: string;
+  /** In which session: a run that an earlier life had open is not open in the next one. */
+  readonly session: NodeSession;
   readonly event: Event;
 }
 

@@ -4,9 +4,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 
 import { HeldState, type HeldTask } from '../../../src/gen/skein/v1/node.ts';
+import { jsonBytes } from '../../../src/kernel/json.ts';
 import { readCounts } from '../../../src/run/run-index.ts';
 import { readStatus } from '../../../src/run/status.ts';
 import { FaultPlan, withFaults } from '../../../src/store/faults.ts';
+import { manifestName } from '../../../src/store/layout.ts';
 import { createMemoryStore } from '../../../src/store/memory.ts';
 import type { ObjectStore } from '../../../src/store/port.ts';
 import { manifestOf } from '../../helpers/rows.ts';
@@ -110,7 +112,8 @@ it.each([1, 2, 3])(
     const machines = ['n1', 'n2', 'n3'].map((name) => new Machine(scene, store, name, rng, starts));
     for (const machine of machines) await machine.boot();
     const working = machines.map((machine) => machine.work());
-    await scene.run(manifest);
+    await store.create(manifestName('r1'), jsonBytes(manifest));
+    await scene.client.startRun('r1');
 
     const isDone = async (): Promise<boolean> => (await readStatus(store, 'r1'))?.terminal_state === 'done';
     for (let turn = 0; turn < 12 && !(await isDone()); turn += 1) {
