@@ -12,13 +12,12 @@ import { SkeinError } from '../kernel/errors.ts';
 import { jsonBytes } from '../kernel/json.ts';
 import { LastContent } from '../reference/reference-content.ts';
 import { writeDifference } from '../reference/task-store.ts';
-import { MARKERS } from '../store/layout.ts';
 import { blankRow } from './error-row.ts';
 import type { Framework, TaskContext, TaskRow } from './framework.ts';
 import { coverageOf, coveragePage } from './knowledge-coverage.ts';
 
 export class EncodeFramework implements Framework {
-  readonly #contents = new LastContent(MARKERS.referenceFingerprint);
+  readonly #contents = new LastContent();
 
   async runTask(task: Task, context: TaskContext): Promise<TaskRow> {
     const row = blankRow(task, Date.now() / 1000);

@@ -11,6 +11,7 @@ import { join } from 'node:path';
 
 import { SkeinError } from '../kernel/errors.ts';
 import { parseJson } from '../kernel/json.ts';
+import { MARKERS } from '../store/layout.ts';
 import { filesBelow, markerOf, readMarked, type MarkerLook } from './marked-tree.ts';
 import { parseMemories } from './memory-file.ts';
 import { parseModel } from './model-file.ts';
@@ -87,20 +88,17 @@ export class ReferenceContent {
   }
 }
 
-/** The content that was asked for last, handed out again while the same marker stands there. */
+/** The content of the reference that was asked for last, handed out again while the same marker stands there. */
 export class LastContent {
-  readonly #marker: string;
   #last: { readonly look: MarkerLook; readonly content: ReferenceContent } | undefined;
-
-  /** @param marker which file says that a folder is whole */
-  constructor(marker: string) {
-    this.#marker = marker;
-  }
 
   /** The content of `dir` and its fingerprint, undefined without a marker. @throws SkeinError UNAVAILABLE when it keeps changing */
   async of(dir: string): Promise<{ readonly fingerprint: string; readonly content: ReferenceContent } | undefined> {
-    if (this.#last?.content.dir !== dir || (await markerOf(dir, this.#marker))?.stamp !== this.#last.look.stamp) {
-      const read = await readMarked(dir, this.#marker, async () => ReferenceContent.read(dir));
+    if (
+      this.#last?.content.dir !== dir ||
+      (await markerOf(dir, MARKERS.referenceFingerprint))?.stamp !== this.#last.look.stamp
+    ) {
+      const read = await readMarked(dir, MARKERS.referenceFingerprint, async () => ReferenceContent.read(dir));
       this.#last = read && { look: read.look, content: read.value };
     }
     return this.#last && { fingerprint: this.#last.look.text, content: this.#last.content };

@@ -79,7 +79,7 @@ describe('a task’s own store', () => {
   it('differs from its reference by what is written of it alone, whatever is hidden', async () => {
     await using temp = await tempDir();
     const referenceDir = await builtSite(temp.dir);
-    const contents = new LastContent('_reference_fp.txt');
+    const contents = new LastContent();
     for (const deletedKbIds of [[], [0, 2], [7], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10], [99]]) {
       const view = { database: 'shop', databasePath: '/x/shop.sqlite', deletedKbIds };
       const [storeDir, apartDir] = [join(temp.dir, 'store'), join(temp.dir, 'apart', deletedKbIds.join('-'))];
