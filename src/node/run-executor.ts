@@ -274,6 +274,8 @@ export class RunExecutor {
       // Who wanted a slot while this one was in use called nobody who waits.
       if (slot && !this.#queue.hasWork && slots.isWantedElsewhere(runId)) await yieldSlot();
       if (!(await this.#queue.ready())) break;
+      // Woken because others want slots: one that asked now for nothing would wake the next, and so on for ever.
+      if (!slot && !this.#queue.hasWork) continue;
       slot ??= await slots.take(runId);
       if (!slot) break;
       const task = this.#queue.take(worker);

@@ -63,9 +63,17 @@ interface Rig {
 }
 
 async function rig(
-  options: { actors?: number; unresponsiveMs?: number; exportName?: string; faults?: FaultPlan } = {},
+  options: {
+    runId?: string;
+    actors?: number;
+    slots?: ActorSlots;
+    unresponsiveMs?: number;
+    exportName?: string;
+    faults?: FaultPlan;
+  } = {},
 ): Promise<Rig> {
-  const { actors = 2, unresponsiveMs = 0, exportName = 'ScriptedTasks', faults = new FaultPlan() } = options;
+  const { runId = 'r1', actors = 2, unresponsiveMs = 0, exportName = 'ScriptedTasks' } = options;
+  const { faults = new FaultPlan(), slots = new ActorSlots(actors) } = options;
   const workDir = await temporaryFolder();
   const plain = createMemoryStore();
   const store = withFaults(plain, faults);
@@ -73,7 +81,7 @@ async function rig(
   const tasks = new Map<string, Task>();
   const ends = new Map<string, TaskEnd>();
   const started: string[] = [];
-  const shipper = new Shipper({ store, runId: 'r1', log: createLogger() });
+  const shipper = new Shipper({ store, runId, log: createLogger() });
   const databasePath = join(workDir, 'farm.sqlite');
   await writeFile(databasePath, '');
   await mkdir(join(workDir, 'run'));
@@ -86,7 +94,7 @@ async function rig(
   };
   const { signal } = new AbortController();
   const databases = new DatabasePreparation({
-    runId: 'r1',
+    runId,
     places: { taskById: tasks, prepare: async () => ({ kind: 'ready', place }) },
     spool: undefined,
     log: createLogger(),
@@ -95,11 +103,11 @@ async function rig(
     onTrouble: () => {},
   });
   const executor = new RunExecutor({
-    runId: 'r1',
+    runId,
     taskById: tasks,
     databases,
     actors,
-    slots: new ActorSlots(actors),
+    slots,
     taskActors: new TaskActors({
       runtime: host,
       settings: SETTINGS,
@@ -111,7 +119,7 @@ async function rig(
     shipper,
     uploadBack: await UploadBack.open({
       store: plain,
-      runId: 'r1',
+      runId,
       placeOf: (database) => databases.placeOf(database),
       shipper,
       signal,
@@ -256,5 +264,24 @@ describe('RunExecutor', () => {
       'runs_2/attempt-1.dup-1.json',
       'runs_2/attempt-1.json',
     ]);
+  });
+
+  it('asks for a slot only when it has something to do, however often others ask', async () => {
+    const slots = new ActorSlots(1);
+    const [busy, idle, other] = await Promise.all([
+      rig({ runId: 'busy', actors: 1, slots }),
+      rig({ runId: 'idle', actors: 3, slots }),
+      rig({ runId: 'other', actors: 3, slots }),
+    ]);
+    busy.add('waits_1');
+    await waitUntil('the only slot is taken', () => busy.started.length === 1);
+    other.add('runs_1', 'runs_2');
+    await waitUntil('another run waits for it', () => slots.isWantedElsewhere('busy'));
+    // The idle run has heard of it by now; if it asked as well, its asking would wake the others, and so for ever.
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(slots.isWantedElsewhere('other')).toBe(false);
+    expect(idle.ends.size).toBe(0);
+    busy.executor.drain(0);
+    await waitUntil('it got the slot', () => other.ends.size === 2);
   });
 });
