@@ -22,6 +22,8 @@ export interface NodeDaemonOptions {
   /** Of the head. */
   readonly address: string;
   readonly security: Security;
+  /** How long a head that does not answer is dialled before the node gives up; once it has joined it never does. */
+  readonly connectTimeoutMs: number;
   readonly store: ObjectStore;
   /** Tasks at a time. */
   readonly actors: number;
@@ -43,7 +45,7 @@ export interface NodeDaemon {
 
 /** @throws SkeinError PREFLIGHT (another daemon here, name taken) | UNAUTHENTICATED | UNAVAILABLE */
 export async function startNodeDaemon(options: NodeDaemonOptions): Promise<NodeDaemon> {
-  const { address, security, store, actors, env } = options;
+  const { address, security, connectTimeoutMs, store, actors, env } = options;
   const dataDir = await DataDir.take(options.dataDir);
   try {
     const name = options.name ?? defaultName(dataDir.id);
@@ -56,6 +58,7 @@ export async function startNodeDaemon(options: NodeDaemonOptions): Promise<NodeD
       bootId: dataDir.bootId,
       address,
       security,
+      connectTimeoutMs,
       actors,
       store,
       workDir: join(dataDir.path, 'work'),

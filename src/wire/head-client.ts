@@ -180,7 +180,7 @@ export class HeadClient implements Disposable {
         return await this.#callOnce(method, request, this.#answerMs ?? answerMs);
       } catch (error) {
         // One that hangs may be frozen, or be about to die: both pass.
-        const mayPass = isSkeinError(error, 'UNAVAILABLE') || isSkeinError(error, 'DEADLINE');
+        const mayPass = isSkeinError(error, 'UNAVAILABLE', 'DEADLINE');
         if (!mayPass || performance.now() + RETRY_MS > giveUpMs) throw error;
         await delay(RETRY_MS);
       }

@@ -81,8 +81,9 @@ async function startNode(flags: Flags, context: CliContext): Promise<number> {
   await refuseOtherPlace(store, { address: cluster.address, facts });
   await store.checkWritable();
   const { startNodeDaemon } = await import('../../daemon/node-daemon.ts');
-  const { address, security } = cluster;
-  const daemon = await startNodeDaemon({ dataDir, address, security, store, actors, name, env: context.env });
+  const { address, security, connectTimeoutMs } = cluster;
+  const place = { dataDir, address, security, connectTimeoutMs, store };
+  const daemon = await startNodeDaemon({ ...place, actors, name, env: context.env });
   if (flags.has('json')) context.out.line(JSON.stringify({ ...daemon.ready, data_dir: daemon.dataDir }));
   else {
     context.out.line(
