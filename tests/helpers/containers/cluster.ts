@@ -52,8 +52,15 @@ export async function startMachineCluster(
   const address = new URL(headLine.innerUrl).host;
   const node = (name: string): Promise<Machine> =>
     daemon(name, ['--address', address, '--actors', String(actors), '--node-name', name]);
-  const nodes = [await node('node-1'), await node('node-2')] as const;
-  const client = stack.use(await Machine.start(engine, site.network, { name: 'client', env }));
+  const starting = [
+    node('node-1'),
+    node('node-2'),
+    Machine.start(engine, site.network, { name: 'client', env }).then((machine) => stack.use(machine)),
+  ] as const;
+  // All are on the stack before any failure undoes it.
+  await Promise.allSettled(starting);
+  const [first, second, client] = await Promise.all(starting);
+  const nodes = [first, second] as const;
   const kept = stack.move();
   return {
     head,
