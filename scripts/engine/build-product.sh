@@ -6,6 +6,6 @@ set -uo pipefail
 base=$("$root/scripts/engine/build-base.sh") || exit
 # The host's network: an engine without firewall rules gives its containers no way out.
 build() {
-  timeout 900 docker build --network host -f "$root/Dockerfile.cloud" --build-arg "BASE_IMAGE=$base" -t "$product_image" "$root"
+  timeout 900 docker build --force-rm --network host -f "$root/Dockerfile.cloud" --build-arg "BASE_IMAGE=$base" -t "$product_image" "$root"
 }
 timed 'building the product image' build
