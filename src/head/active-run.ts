@@ -49,6 +49,10 @@ export interface RunRecord {
   stop(): Promise<void>;
   /** Writes nothing any more. */
   halt(): void;
+  /** Whether the store has it that `node` may hold tasks of the run: a later head waits for its word. */
+  names(node: string): boolean;
+  /** Writes down how things are now. Never throws. */
+  beat(): Promise<void>;
 }
 
 /** Puts the synthetic row of a lost attempt into the store and tells the run what came of it. */
@@ -93,6 +97,7 @@ export class ActiveRun {
   /** How often a node could not open this run. */
   readonly #failures = new Map<string, number>();
   readonly #helperFailures = new Map<string, number>();
+  #isNaming = false;
   #phase: RunPhase = { kind: 'running' };
 
   constructor(options: ActiveRunOptions) {
@@ -120,6 +125,23 @@ export class ActiveRun {
 
   isOpenAt(node: string): boolean {
     return this.#open.has(node);
+  }
+
+  /**
+   * Whether `node` may be handed tasks: it has the run open, and the store says so. If the latter is missing it is made
+   * good, and `then` is called with whether that worked.
+   */
+  mayHold(node: string, then: (isNamed: boolean) => void): boolean {
+    if (!this.#open.has(node)) return false;
+    const { record } = this.#options;
+    if (record.names(node)) return true;
+    if (this.#isNaming) return false;
+    this.#isNaming = true;
+    void record.beat().then(() => {
+      this.#isNaming = false;
+      then(record.names(node));
+    });
+    return false;
   }
 
   /** Calls back after every change; gives the way to stop that. */
@@ -207,7 +229,10 @@ export class ActiveRun {
   loseTasks(node: string, cause: string): TaskKey[] {
     const gone = this.ledger.heldBy(node).tasks;
     for (const task of gone) this.loseTask(task, node, cause);
-    if (gone.length > 0) this.#log.warn({ node, tasks: gone.length, cause }, 'tasks taken back');
+    if (gone.length > 0) {
+      const instances = gone.map(({ instanceId, attempt }) => `${instanceId}#${attempt}`);
+      this.#log.warn({ node, tasks: gone.length, instances, cause }, 'tasks taken back');
+    }
     this.#changed();
     return gone.map(({ instanceId, attempt }) => ({ instanceId, attempt }));
   }
@@ -217,6 +242,7 @@ export class ActiveRun {
     const wasStarted = isStarted || (task.phase.kind === 'out' && task.phase.startedMs !== undefined);
     if (!wasStarted) {
       this.ledger.returned(task, node);
+      // Who takes back many of them at once says so in one line.
       this.#log.debug({ instance: task.instanceId, attempt: task.attempt, node, cause }, 'not started: waits again');
     } else if (this.ledger.losing(task)) {
       this.#log.warn({ instance: task.instanceId, attempt: task.attempt, node, cause }, 'task lost');

@@ -122,7 +122,9 @@ export class Dispatcher {
 
   /** Hands one batch to `worker`, of the run that has the least out. Whether there was one. */
   #batchFor(worker: Worker, runs: readonly ActiveRun[]): boolean {
-    const open = runs.filter((run) => run.isOpenAt(worker.name) && !run.ledger.isNothingWaiting);
+    // A batch that a head hands out just before it dies must be looked for where it went.
+    const again = (isNamed: boolean): void => (isNamed ? this.schedule() : this.later(PAUSE_MS));
+    const open = runs.filter((run) => !run.ledger.isNothingWaiting && run.mayHold(worker.name, again));
     for (const run of open.toSorted((a, b) => a.ledger.outCount - b.ledger.outCount)) {
       if (this.#batchOf(run, worker)) return true;
     }

@@ -61,7 +61,8 @@ export class Heartbeat implements RunRecord {
   #timer: NodeJS.Timeout | undefined;
   #writing: Promise<void> = Promise.resolve();
   #isFenced = false;
-  #hasBeaten = false;
+  /** The nodes of the last beat that was written, undefined before the first. */
+  #named: ReadonlySet<string> | undefined;
 
   constructor(options: HeartbeatOptions) {
     this.#options = options;
@@ -73,7 +74,7 @@ export class Heartbeat implements RunRecord {
     const { isPatient, isOver } = this.#options;
     this.#run = run;
     await this.beat();
-    while (isPatient && !this.#hasBeaten && !this.#isFenced && !isOver()) {
+    while (isPatient && !this.#named && !this.#isFenced && !isOver()) {
       await sleep(LEASE_LOOK_MS);
       await this.beat();
     }
@@ -102,6 +103,11 @@ export class Heartbeat implements RunRecord {
   halt(): void {
     clearInterval(this.#timer);
     this.#isFenced = true;
+  }
+
+  /** True of every node where nobody takes over: there the nodes go with the head. */
+  names(node: string): boolean {
+    return !this.#options.isPatient || (this.#named?.has(node) ?? false);
   }
 
   /** One more beat, after those before it. Never throws. */
@@ -152,7 +158,7 @@ export class Heartbeat implements RunRecord {
       const outcome = await setStatus(this.#options.store, run.runId, status, this.#generation, { tries: BEAT_TRIES });
       if (outcome.kind === 'written') {
         this.#generation = outcome.generation;
-        this.#hasBeaten = true;
+        this.#named = new Set(status.nodes.map(({ node }) => node));
         return;
       }
       const { standing } = outcome;

@@ -53,8 +53,10 @@ export async function reconcile(options: ReconcileOptions): Promise<void> {
     revoke(given.map(({ instanceId, attempt }) => ({ instanceId, attempt })));
   }
   const silent = run.ledger.heldBy(node).tasks.filter((task) => held.get(task.instanceId)?.attempt !== task.attempt);
-  if (silent.length > 0)
-    log.info({ run: run.runId, node, isNewLife, tasks: silent.length }, 'the node does not name these');
+  if (silent.length > 0) {
+    const instances = silent.map(({ instanceId, attempt }) => `${instanceId}#${attempt}`);
+    log.info({ run: run.runId, node, isNewLife, tasks: silent.length, instances }, 'the node does not name these');
+  }
   const limit = pLimit(READS_AT_ONCE);
   await Promise.all(silent.map((task) => limit(() => settle(options, task))));
 }

@@ -120,12 +120,22 @@ export class RunStarter {
     const isWaiting = performance.now() < settling.untilMs && !settling.nodes.every(isHeard);
     if (!isWaiting && !settling.isLooking) {
       settling.isLooking = true;
+      this.#sayWhoIsMissing(run, settling);
       void this.#lookAgain(run).then(() => {
         this.#settling.delete(run.runId);
         this.#options.onSettled();
       });
     }
     return true;
+  }
+
+  /** Why attempts may run a second time, in the one case where nobody knows which. */
+  #sayWhoIsMissing({ runId, ledger }: ActiveRun, { nodes }: Settling): void {
+    const { roster, log } = this.#options;
+    const missing = nodes.filter(({ node }) => roster.get(node)?.isInventoried !== true).map(({ node }) => node);
+    if (missing.length === 0) return;
+    const waiting = ledger.waiting().reduce((sum, { count }) => sum + count, 0);
+    log.warn({ run: runId, nodes: missing, waiting }, 'nodes did not say what they hold: what waits is started again');
   }
 
   forget(runId: string): void {

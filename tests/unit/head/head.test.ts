@@ -48,6 +48,16 @@ describe('a run on nodes', () => {
     expect(new Set([...first.held.keys(), ...second.held.keys()]).size).toBe(30);
   });
 
+  it('hands a node its first tasks only when the store has it that they may be there', async () => {
+    await open();
+    await scene.join('n1');
+    await scene.run(noop(some('a', 60)));
+    // The beat that began the run knew of one node; the next one by itself is seconds away.
+    const second = await scene.join('n2');
+    await waitUntil('the second node has tasks', () => second.held.size > 0);
+    expect((await scene.stored())?.nodes.map(({ node }) => node)).toEqual(['n1', 'n2']);
+  });
+
   it('keeps no more out than max_in_flight allows', async () => {
     await open();
     const node = await scene.join('n1');
