@@ -40,7 +40,13 @@ it('counts a whole run, with a lost attempt, its late row and its second start',
   expect(checker.isAllDone).toBe(true);
   expect(report).toMatchObject({ submitted: 2, rows: 2, lost: [], doubled: [], late: 1, synthetic: 0 });
   expect(report).toMatchObject({ starts: 4, wasted: 2, restarted: ['r1/a_1#1'], unexplained: ['r1/a_1#1 ×2'] });
-  const reason = { time: '', msg: 'not started there: waits again', run: RUN, instance: 'a_1', attempt: 1 };
+  const reason = {
+    time: new Date(0).toISOString(),
+    msg: 'not started there: waits again',
+    run: RUN,
+    instance: 'a_1',
+    attempt: 1,
+  };
   expect((await checker.report(records, [reason])).unexplained).toEqual([]);
 });
 

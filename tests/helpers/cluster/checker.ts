@@ -189,7 +189,7 @@ export class Checker {
     const starts = records.filter(({ what, run_id }) => what === 'start' && this.#runs.has(run_id));
     const perAttempt = Map.groupBy(starts, ({ run_id, instance_id, attempt }) => `${run_id}/${instance_id}#${attempt}`);
     const restarted = [...perAttempt].filter(([, list]) => list.length > 1);
-    const reasons = reasonsOf(headLog);
+    const hasReason = reasonsOf(headLog);
     const perId = new Set(starts.map(({ run_id, instance_id }) => `${run_id}/${instance_id}`));
     return {
       submitted,
@@ -204,22 +204,48 @@ export class Checker {
       wasted: starts.length - perId.size,
       restarted: restarted.map(([name]) => name),
       unexplained: restarted
-        .filter(([name, list]) => list.length - 1 > (reasons.get(name) ?? 0))
+        .filter(([name, list]) => !hasReason(name, list))
         .map(([name, list]) => `${name} ×${list.length}`),
       faults: this.faults,
     };
   }
 }
 
-/** How often heads logged that an attempt is handed out again, by `run/id#attempt`. */
-function reasonsOf(headLog: readonly LogLine[]): Map<string, number> {
-  const counts = new Map<string, number>();
+/**
+ * Whether heads logged why an attempt was handed out again, before each of its later starts: of the very attempt, or, where
+ * nobody can know which were begun, of its run.
+ */
+function reasonsOf(headLog: readonly LogLine[]): (name: string, starts: readonly NoopRecord[]) => boolean {
+  const attempts = new Map<string, number[]>();
+  const runs = new Map<string, number[]>();
+  const keep = (into: Map<string, number[]>, key: string, line: LogLine): void => {
+    const known = into.get(key);
+    if (known) known.push(Date.parse(line.time));
+    else into.set(key, [Date.parse(line.time)]);
+  };
   for (const line of headLog) {
-    if (!/waits again|started again/.test(line.msg)) continue;
-    const name = `${String(line['run'])}/${String(line['instance'] ?? line['instanceId'])}#${String(line['attempt'])}`;
-    counts.set(name, (counts.get(name) ?? 0) + 1);
+    const run = String(line['run']);
+    const { msg } = line;
+    if (/taken back|does not name these/.test(msg)) {
+      for (const each of (line['instances'] ?? []) as string[]) keep(attempts, `${run}/${each}`, line);
+    } else if (/what waits is started again/.test(msg)) {
+      keep(runs, run, line);
+    } else if (/waits again|started again/.test(msg)) {
+      const id = String(line['instance'] ?? line['instanceId']);
+      keep(attempts, `${run}/${id}#${String(line['attempt'])}`, line);
+    }
   }
-  return counts;
+  return (name, starts) => {
+    const times = [...(attempts.get(name) ?? []), ...(runs.get(name.slice(0, name.indexOf('/'))) ?? [])].sort(
+      (a, b) => a - b,
+    );
+    // The n-th start beyond the first needs n reasons before it.
+    const later = starts
+      .map(({ at_ms }) => at_ms)
+      .sort((a, b) => a - b)
+      .slice(1);
+    return later.every((atMs, index) => (times[index] ?? Infinity) <= atMs);
+  };
 }
 
 /** The set-full table, for people. */

@@ -258,21 +258,39 @@ export class Cluster implements AsyncDisposable {
 
   /** All that daemons logged of one task, and of nodes and leases meanwhile: for the text of a failure. */
   async traceOf(runId: string, instanceId: string): Promise<string> {
+    const isOwn = (line: LogLine): boolean => (line['instance'] ?? line['instanceId']) === instanceId;
+    return traceText(
+      (await this.#trace()).filter(
+        (line) => isOwn(line) || (line['instance'] === undefined && (line['run'] ?? runId) === runId),
+      ),
+    );
+  }
+
+  /** How each daemon is, the last that it logged, and what the head says of itself: for the text of a failure. */
+  async recent(lines = 12): Promise<string> {
+    using client = await this.headClient();
+    const status = await client.status().then(
+      (answer) => JSON.stringify(answer),
+      (error: unknown) => String(error),
+    );
+    const trace = await this.#trace();
+    const daemons = [...this.#heads, ...this.nodes.values()].map((daemon) => {
+      const end = daemon.lives.at(-1)?.end;
+      const how = daemon.isRunning ? 'runs' : `ended with ${end?.code ?? end?.signal}: ${daemon.lives.at(-1)?.stderr}`;
+      const own = trace.filter((line) => line.daemon === daemon.name).slice(-lines);
+      return `== ${daemon.name}, life ${daemon.lives.length}, ${how}\n${traceText(own)}`;
+    });
+    return `${daemons.join('\n')}\n${status}`;
+  }
+
+  async #trace(): Promise<TraceLine[]> {
     const daemons: Daemon[] = [...this.#heads, ...this.nodes.values()];
     const logs = await Promise.all(
       daemons.map(async (daemon) =>
         (await daemon.log()).map((line) => ({ ...line, daemon: daemon.name }) as TraceLine),
       ),
     );
-    const own = (line: TraceLine): boolean => (line['instance'] ?? line['instanceId']) === instanceId;
-    return logs
-      .flat()
-      .filter((line) => own(line) || (line['instance'] === undefined && (line['run'] ?? runId) === runId))
-      .sort((a, b) => a.time.localeCompare(b.time))
-      .map(({ time, daemon, msg, level: _level, boot: _boot, part: _part, ...fields }) =>
-        [time.slice(11, 23), daemon, msg, JSON.stringify(fields)].join(' '),
-      )
-      .join('\n');
+    return logs.flat().sort((a, b) => a.time.localeCompare(b.time));
   }
 
   /** A client of the head inside this process: a command costs a start. */
@@ -297,6 +315,14 @@ export class Cluster implements AsyncDisposable {
     if (left.length > 0)
       throw new Error(`left running: ${left.map(({ pid, command }) => `${pid} ${command}`).join(', ')}`);
   }
+}
+
+function traceText(lines: readonly TraceLine[]): string {
+  return lines
+    .map(({ time, daemon, msg, level: _level, boot: _boot, part: _part, ...fields }) =>
+      [time.slice(11, 23), daemon, msg, JSON.stringify(fields)].join(' '),
+    )
+    .join('\n');
 }
 
 /** Processes that were started in `dir` or name it: ours, and what they started. */
