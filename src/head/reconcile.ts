@@ -10,7 +10,8 @@
  * | nothing | out there | its row, if the store has one; else lost if that life is dead and had started it, else it waits again |
  *
  * Invariants: C1 a result that is on its way behind the inventory is not overtaken: the store is asked, and a node that
- * lives gets a moment first. C2 nothing is decided on what changed while the store was asked.
+ * lives gets a moment first. C2 nothing is decided on what changed while the store was asked: a task that came back and
+ * went out again meanwhile, be it to the same node, is another matter. Two sessions may ask about one task at a time.
  */
 import pLimit from 'p-limit';
 
@@ -23,7 +24,7 @@ import { readPatiently } from '../store/create-or-confirm.ts';
 import { rowName } from '../store/layout.ts';
 import type { ObjectStore } from '../store/port.ts';
 import type { ActiveRun } from './active-run.ts';
-import type { LedgerTask, TaskKey } from './run-ledger.ts';
+import type { LedgerTask, TaskKey, TaskPhase } from './run-ledger.ts';
 
 const READS_AT_ONCE = 16;
 /** What a living node that does not name a task gets for its result to arrive. */
@@ -58,7 +59,9 @@ export async function reconcile(options: ReconcileOptions): Promise<void> {
     log.info({ run: run.runId, node, isNewLife, tasks: silent.length, instances }, 'the node does not name these');
   }
   const limit = pLimit(READS_AT_ONCE);
-  await Promise.all(silent.map((task) => limit(() => settle(options, task))));
+  // Taken down now: some wait for their turn to ask.
+  const asked = silent.map((task) => ({ task, phase: task.phase }));
+  await Promise.all(asked.map(({ task, phase }) => limit(() => settle(options, task, phase))));
 }
 
 /** Whether what the node holds is its to hold. */
@@ -84,11 +87,15 @@ function take({ run, node }: ReconcileOptions, said: HeldTask): boolean {
   }
 }
 
-/** A task that is out at a node which does not name it. */
-async function settle({ store, log, run, node, isNewLife, signal }: ReconcileOptions, task: LedgerTask): Promise<void> {
+/** A task that is out at a node which does not name it, since `out`. */
+async function settle(
+  { store, log, run, node, isNewLife, signal }: ReconcileOptions,
+  task: LedgerTask,
+  out: TaskPhase,
+): Promise<void> {
   const { instanceId, attempt } = task;
   const key = { instanceId, attempt };
-  const isStill = (): boolean => task.attempt === attempt && task.phase.kind === 'out' && task.phase.node === node;
+  const isStill = (): boolean => task.phase === out;
   try {
     if (!isNewLife) await sleep(ON_ITS_WAY_MS, signal);
     while (isStill()) {

@@ -33,6 +33,7 @@ export interface LedgerTask {
   attempt: number;
   /** Attempts lost so far. */
   lost: number;
+  /** A new object for each time that it goes out, starts, or is confirmed to be out: the same one = nothing happened. */
   phase: TaskPhase;
   /** A real row of an earlier attempt came while a later one ran: whether it is an error. */
   earlier?: boolean;
@@ -168,6 +169,7 @@ export class RunLedger {
     const task = this.#current(key);
     if (task?.phase.kind === 'out' && task.phase.node === node) {
       if (startedMs !== undefined && task.phase.startedMs === undefined) this.started(key, node, startedMs);
+      else task.phase = { ...task.phase };
       return true;
     }
     if (task?.phase.kind !== 'waiting') return false;
