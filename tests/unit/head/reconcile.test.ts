@@ -24,7 +24,7 @@ function runAtNode(): ActiveRun {
     attempt: 1,
     ledger,
     nodes: { drain() {}, close() {}, revoke() {} },
-    record: { end: async () => {}, stop: async () => {}, halt() {} },
+    record: { end: async () => {}, stop: async () => {}, halt() {}, names: () => true, beat: async () => {} },
     writeLoss() {},
     log: createLogger(),
     maxInFlight: 0,
