@@ -80,6 +80,14 @@ export interface RunCounters {
   duplicateRows: number;
 }
 
+/** Tasks of which nobody can say whether a silent node has begun them. */
+interface Doubt {
+  readonly nodes: readonly string[];
+  readonly hasSpoken: (node: string) => boolean;
+  /** By `nameOf`. */
+  readonly attempts: Set<string>;
+}
+
 export class ActiveRun {
   readonly runId: string;
   readonly manifest: RunFacts;
@@ -98,6 +106,7 @@ export class ActiveRun {
   readonly #failures = new Map<string, number>();
   readonly #helperFailures = new Map<string, number>();
   #isNaming = false;
+  #doubt: Doubt | undefined;
   #phase: RunPhase = { kind: 'running' };
 
   constructor(options: ActiveRunOptions) {
@@ -168,7 +177,28 @@ export class ActiveRun {
 
   /** Tasks for `node`, none outside `running`. */
   take(database: string, count: number, node: string): LedgerTask[] {
-    return this.#phase.kind === 'running' ? this.ledger.take(database, count, node) : [];
+    const tasks = this.#phase.kind === 'running' ? this.ledger.take(database, count, node) : [];
+    if (this.#doubt) this.#sayDoubts(this.#doubt, tasks, node);
+    return tasks;
+  }
+
+  /**
+   * What waits now may run at one of `nodes`, which an earlier head worked with and which do not say what they hold: handing
+   * it out may start an attempt a second time, which is logged as such as long as any of them stays silent (R4).
+   */
+  doubt(nodes: readonly string[], hasSpoken: (node: string) => boolean): void {
+    this.#doubt = { nodes, hasSpoken, attempts: new Set(this.ledger.waitingTasks().map(nameOf)) };
+  }
+
+  #sayDoubts({ nodes, hasSpoken, attempts }: Doubt, tasks: readonly LedgerTask[], node: string): void {
+    const silent = nodes.filter((each) => !hasSpoken(each));
+    const instances = tasks.map(nameOf).filter((name) => attempts.delete(name));
+    if (silent.length === 0 || attempts.size === 0) this.#doubt = undefined;
+    if (silent.length === 0 || instances.length === 0) return;
+    this.#log.warn(
+      { node, silent, tasks: instances.length, instances },
+      'a silent node may have begun these: started again',
+    );
   }
 
   taskStarted(key: TaskKey, node: string, nowMs: number): void {
@@ -230,8 +260,7 @@ export class ActiveRun {
     const gone = this.ledger.heldBy(node).tasks;
     for (const task of gone) this.loseTask(task, node, cause);
     if (gone.length > 0) {
-      const instances = gone.map(({ instanceId, attempt }) => `${instanceId}#${attempt}`);
-      this.#log.warn({ node, tasks: gone.length, instances, cause }, 'tasks taken back');
+      this.#log.warn({ node, tasks: gone.length, instances: gone.map(nameOf), cause }, 'tasks taken back');
     }
     this.#changed();
     return gone.map(({ instanceId, attempt }) => ({ instanceId, attempt }));
@@ -360,3 +389,6 @@ export class ActiveRun {
     for (const listener of this.#listeners) listener();
   }
 }
+
+/** One attempt as logs name it in a list. */
+const nameOf = ({ instanceId, attempt }: TaskKey): string => `${instanceId}#${attempt}`;

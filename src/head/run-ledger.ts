@@ -126,6 +126,10 @@ export class RunLedger {
     return found;
   }
 
+  waitingTasks(): LedgerTask[] {
+    return [...this.#tasks.values()].filter(({ phase }) => phase.kind === 'waiting');
+  }
+
   /** Hands up to `count` waiting tasks of `database` to `node`. */
   take(database: string, count: number, node: string): LedgerTask[] {
     const taken = this.#queues.get(database)?.waiting.take(count) ?? [];

@@ -120,8 +120,8 @@ export class RunStarter {
     const isWaiting = performance.now() < settling.untilMs && !settling.nodes.every(isHeard);
     if (!isWaiting && !settling.isLooking) {
       settling.isLooking = true;
-      this.#sayWhoIsMissing(run, settling);
       void this.#lookAgain(run).then(() => {
+        this.#doubtSilent(run, settling);
         this.#settling.delete(run.runId);
         this.#options.onSettled();
       });
@@ -129,13 +129,14 @@ export class RunStarter {
     return true;
   }
 
-  /** Why attempts may run a second time, in the one case where nobody knows which. */
-  #sayWhoIsMissing({ runId, ledger }: ActiveRun, { nodes }: Settling): void {
+  /** Attempts may run a second time now, and nobody knows which: the run says so of each that it hands out. */
+  #doubtSilent(run: ActiveRun, { nodes }: Settling): void {
     const { roster, log } = this.#options;
-    const missing = nodes.filter(({ node }) => roster.get(node)?.isInventoried !== true).map(({ node }) => node);
-    if (missing.length === 0) return;
-    const waiting = ledger.waiting().reduce((sum, { count }) => sum + count, 0);
-    log.warn({ run: runId, nodes: missing, waiting }, 'nodes did not say what they hold: what waits is started again');
+    const hasSpoken = (node: string): boolean => roster.get(node)?.isInventoried === true;
+    const silent = nodes.map(({ node }) => node).filter((node) => !hasSpoken(node));
+    if (silent.length === 0) return;
+    log.warn({ run: run.runId, nodes: silent }, 'nodes did not say in time what they hold');
+    run.doubt(silent, hasSpoken);
   }
 
   forget(runId: string): void {

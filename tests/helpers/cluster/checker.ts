@@ -212,12 +212,10 @@ export class Checker {
 }
 
 /**
- * Whether heads logged why an attempt was handed out again, before each of its later starts: of the very attempt, or, where
- * nobody can know which were begun, of its run.
+ * Whether heads logged why the very attempt was handed out again, before each of its later starts.
  */
 function reasonsOf(headLog: readonly LogLine[]): (name: string, starts: readonly NoopRecord[]) => boolean {
   const attempts = new Map<string, number[]>();
-  const runs = new Map<string, number[]>();
   const keep = (into: Map<string, number[]>, key: string, line: LogLine): void => {
     const known = into.get(key);
     if (known) known.push(Date.parse(line.time));
@@ -226,19 +224,15 @@ function reasonsOf(headLog: readonly LogLine[]): (name: string, starts: readonly
   for (const line of headLog) {
     const run = String(line['run']);
     const { msg } = line;
-    if (/taken back|does not name these/.test(msg)) {
+    if (/taken back|does not name these|may have begun these/.test(msg)) {
       for (const each of (line['instances'] ?? []) as string[]) keep(attempts, `${run}/${each}`, line);
-    } else if (/what waits is started again/.test(msg)) {
-      keep(runs, run, line);
     } else if (/waits again|started again/.test(msg)) {
       const id = String(line['instance'] ?? line['instanceId']);
       keep(attempts, `${run}/${id}#${String(line['attempt'])}`, line);
     }
   }
   return (name, starts) => {
-    const times = [...(attempts.get(name) ?? []), ...(runs.get(name.slice(0, name.indexOf('/'))) ?? [])].sort(
-      (a, b) => a - b,
-    );
+    const times = (attempts.get(name) ?? []).toSorted((a, b) => a - b);
     // The n-th start beyond the first needs n reasons before it.
     const later = starts
       .map(({ at_ms }) => at_ms)

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { HeldState, Outcome } from '../../../src/gen/skein/v1/node.ts';
 import { NodeState, RunState } from '../../../src/gen/skein/v1/run.ts';
 import { Head, type HeadOptions } from '../../../src/head/head.ts';
-import { createLogger } from '../../../src/kernel/log.ts';
+import { createLogger, createLoggerOn } from '../../../src/kernel/log.ts';
 import { readLease } from '../../../src/run/lease.ts';
 import type { Manifest } from '../../../src/run/manifest.ts';
 import { makeStatus, writeStatus } from '../../../src/run/status.ts';
@@ -377,6 +377,27 @@ describe('the death of the head', () => {
     await node.has('a_1');
     expect(node.held.get('a_1')?.attempt).toBe(2);
     expect(await scene.row('a_1')).toMatchObject({ error: 'actor-lost' });
+  });
+
+  it('logs each attempt that may start a second time, because a node that may have begun it does not speak', async () => {
+    const lines: { msg: string; instances?: string[]; silent?: string[] }[] = [];
+    const log = createLoggerOn({ write: (line: string) => void lines.push(JSON.parse(line)) });
+    await open({ settleMs: 300, log });
+    const [silent, other] = [await scene.join('n1'), await scene.join('n2')];
+    await scene.run(noop(['a_1', 'a_2', 'b_1', 'b_2', 'b_3']));
+    await waitUntil('both have theirs', () => silent.held.size > 0 && other.held.size > 0);
+    const theirs = [...silent.held.keys()];
+    // Begun after the last beat, and the head hears of it; the next one does not.
+    for (const id of theirs) silent.started(id);
+    await scene.killHead();
+    silent.cut();
+    const doubted = (): string[] => lines.filter(({ msg }) => /may have begun these/.test(msg)).flatMap(namesOf);
+    const namesOf = ({ instances = [] }: { instances?: string[] }): string[] => instances;
+    expect(doubted()).toEqual([]);
+    await scene.startHead();
+    await other.has(...theirs);
+    expect(doubted().sort()).toEqual(theirs.map((id) => `${id}#1`).sort());
+    expect(lines.find(({ silent: nodes }) => nodes)?.silent).toEqual(['n1']);
   });
 
   it('with what stands in the store alone, another head goes on', async () => {
