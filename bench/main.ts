@@ -13,6 +13,7 @@ const BENCHES: Readonly<Record<string, () => Promise<{ run(): Promise<BenchRow[]
   'run-throughput': () => import('./run-throughput.ts'),
   'gcs-throughput': () => import('./gcs-throughput.ts'),
   'main-job': () => import('./main-job.ts'),
+  cluster: () => import('./cluster.ts'),
 };
 
 const named = process.argv.slice(2);

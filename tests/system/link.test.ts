@@ -9,14 +9,19 @@ import { waitUntil } from '../helpers/wait-until.ts';
 
 interface Peers extends AsyncDisposable {
   readonly link: Link;
+  /** Connections that the peer behind the link has. */
+  open(): number;
   /** A connection through the link to a peer that sends back what it gets. */
   dial(): { readonly socket: Socket; readonly heard: () => string };
 }
 
 async function echoBehindLink(): Promise<Peers> {
   const sockets = new Set<Socket>();
+  let open = 0;
   const server = createServer((socket) => {
     sockets.add(socket);
+    open += 1;
+    socket.on('close', () => (open -= 1));
     socket.on('error', () => {}).pipe(socket);
   });
   server.listen(0, '127.0.0.1');
@@ -24,6 +29,7 @@ async function echoBehindLink(): Promise<Peers> {
   const link = await Link.open(() => (server.address() as { port: number }).port);
   return {
     link,
+    open: () => open,
     dial: () => {
       const socket = connect({ port: link.port, host: '127.0.0.1' });
       sockets.add(socket);
@@ -56,6 +62,18 @@ it('holds bytes back while it is cut, in either direction, and delivers them in 
     peers.link.heal();
     await waitUntil('all comes back', () => heard() === `${before}23` && late.heard() === 'x');
   }
+});
+
+it('tells nobody of a death while it is cut', async () => {
+  await using peers = await echoBehindLink();
+  const { socket } = peers.dial();
+  socket.write('1');
+  await once(socket, 'data');
+  peers.link.cut();
+  socket.resetAndDestroy();
+  await expect(waitUntil('the peer hears of it', () => peers.open() === 0, 80)).rejects.toThrow();
+  peers.link.heal();
+  await waitUntil('the peer hears of it', () => peers.open() === 0);
 });
 
 it('ends every connection when it refuses, and takes new ones again once it heals', async () => {

@@ -2,7 +2,7 @@
  * The network between two processes: a TCP relay that a test cuts and heals. A cut without answer behaves as a dropped
  * route does: bytes wait in the buffers of the sockets and go on when it heals, if nobody gave up meanwhile.
  *
- * Invariants: L1 its port stays the same for life. L2 no byte is ever lost or changed within a connection: a connection
+ * Invariants: L1 while it is cut neither end hears that the other one died. L2 its port stays the same for life. L3 no byte is ever lost or changed within a connection: a connection
  * stalls, or ends as a whole.
  */
 import { createServer, connect, type Server, type Socket } from 'node:net';
@@ -14,6 +14,8 @@ export type Direction = 'both' | 'up' | 'down';
 interface Pair {
   readonly client: Socket;
   upstream: Socket | undefined;
+  /** One end is gone, and the other is not to know before the link heals. */
+  isOver: boolean;
 }
 
 export class Link implements AsyncDisposable {
@@ -79,6 +81,10 @@ export class Link implements AsyncDisposable {
     this.#delayMs = 0;
     this.#isRefusing = false;
     for (const pair of this.#pairs) {
+      if (pair.isOver) {
+        this.#end(pair);
+        continue;
+      }
       if (!pair.upstream) this.#connect(pair);
       this.#apply(pair);
     }
@@ -94,9 +100,9 @@ export class Link implements AsyncDisposable {
   #accept(client: Socket): void {
     if (this.#isRefusing) return void client.resetAndDestroy();
     client.setNoDelay(true);
-    const pair: Pair = { client, upstream: undefined };
+    const pair: Pair = { client, upstream: undefined, isOver: false };
     this.#pairs.add(pair);
-    client.on('error', () => this.#end(pair)).on('close', () => this.#end(pair));
+    client.on('error', () => this.#over(pair)).on('close', () => this.#over(pair));
     if (this.#cut === undefined) this.#connect(pair);
   }
 
@@ -104,7 +110,7 @@ export class Link implements AsyncDisposable {
     const { client } = pair;
     const upstream = connect({ port: this.#target(), host: '127.0.0.1', noDelay: true, allowHalfOpen: true });
     pair.upstream = upstream;
-    upstream.on('error', () => this.#end(pair)).on('close', () => this.#end(pair));
+    upstream.on('error', () => this.#over(pair)).on('close', () => this.#over(pair));
     const relay = (from: Socket, to: Socket, delayMs: number): void => {
       const pass = (chunk: Buffer): void => {
         if (to.writable && !to.write(chunk)) from.pause();
@@ -130,6 +136,11 @@ export class Link implements AsyncDisposable {
     else client.resume();
     if (isDownCut || client.writableNeedDrain) upstream.pause();
     else upstream.resume();
+  }
+
+  #over(pair: Pair): void {
+    pair.isOver = true;
+    if (this.#cut === undefined) this.#end(pair);
   }
 
   #end(pair: Pair): void {
