@@ -3,6 +3,7 @@ import { fetchRun, type FetchPhase, type FetchResult } from '../head/fetch.ts';
 import { LockKeeper } from '../node/lock-keeper.ts';
 import { describeMerge } from '../reference/merge-report.ts';
 import type { ObjectStore } from '../store/port.ts';
+import { plural } from './progress-text.ts';
 import type { ProgressView } from './progress-view.ts';
 
 export interface FetchHome {
@@ -50,12 +51,13 @@ export async function fetchHome(options: FetchHome, signal: AbortSignal, view: P
  * @param isBrief without databases of which the same reference stands there already: after a run here, all of them
  */
 export function fetchLines(result: FetchResult, isBrief: boolean): string[] {
-  const { mergeReport, skippedObjects, unreadableRows, ignoredIds } = result;
+  const { mergeReport, skippedObjects, unreadableRows, retrying, ignoredIds } = result;
   const merged = mergeReport.merged_dbs.filter(({ outcome }) => !isBrief || outcome !== 'unchanged');
   return [
     ...describeMerge({ ...mergeReport, merged_dbs: merged }),
     ...skippedObjects.map(({ name, reason }) => `skipped ${name}: ${reason}`),
     ...unreadableRows.map(({ path, reason }) => `unreadable rows/${path}: ${reason}`),
+    ...(retrying > 0 ? [`missing: ${plural(retrying, 'id')} lost an attempt, and the next one has no row yet`] : []),
     ...(ignoredIds > 0 ? [`ignored rows of ${ignoredIds} ids that are not the run's`] : []),
   ];
 }

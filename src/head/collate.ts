@@ -17,6 +17,7 @@ import { errorFromWire, SkeinError, type WireError } from '../kernel/errors.ts';
 import { armedFailPoint, failPoint } from '../kernel/failpoint.ts';
 import { throwIfCancelled } from '../kernel/retry.ts';
 import { canonicalRow, type RowProblem, type StoredRow } from '../run/canonical-row.ts';
+import { idStateOf } from '../run/id-state.ts';
 import type { RunCounts } from '../run/run-counts.ts';
 import { EvalMetrics } from './eval-metrics.ts';
 import { EvalReport } from './eval-report.ts';
@@ -28,6 +29,11 @@ export interface CollateOptions {
   readonly manifest: Manifest;
   /** The `rows/` of the run's mirror. */
   readonly rowsDir: string;
+  /**
+   * How many lost attempts of an id are run again: the row of one that will be counts as missing, as for `wait` and `list`
+   * (`id-state.ts`). Default 0, as for a run that is done.
+   */
+  readonly retryLost?: number;
   /** Where the two files go; made if absent. */
   readonly outDir: string;
   /** How long another program may hold `results.db`. Default 10,000. */
@@ -38,6 +44,8 @@ export interface Collation {
   readonly counts: RunCounts;
   readonly score: { readonly phase1: number; readonly phase2: number; readonly totalReward: number };
   readonly unreadable: readonly RowProblem[];
+  /** Of the missing: ids that lost an attempt and will be run again. */
+  readonly retrying: number;
   /** Ids that have rows and are not the run's. */
   readonly ignoredIds: number;
   readonly resultsDb: string;
@@ -60,7 +68,7 @@ const YOUNG_GENERATION_MB = 4;
 
 /** @throws SkeinError UNAVAILABLE (`results.db` is locked) | CORRUPT (it is no database) | DISK_FULL | CANCELLED */
 export async function collateHere(options: CollateOptions, signal: AbortSignal): Promise<Collation> {
-  const { manifest, rowsDir, outDir, busyTimeoutMs } = options;
+  const { manifest, rowsDir, outDir, busyTimeoutMs, retryLost = 0 } = options;
   const [resultsDb, evalJson] = [join(outDir, 'results.db'), join(outDir, 'eval.json')];
   const rows = mirrorRows(rowsDir);
   const ids = [...new Set(manifest.instance_ids)];
@@ -77,8 +85,9 @@ export async function collateHere(options: CollateOptions, signal: AbortSignal):
     const found: StoredRow[] = [];
     for (const id of ids.slice(start, start + WINDOW)) {
       const canonical = await canonicalRow(files.get(id) ?? [], (file) => rows.read(file));
-      metrics.add(id, canonical);
-      if (canonical.kind !== 'row') continue;
+      const isDone = idStateOf(canonical, retryLost).kind === 'done';
+      metrics.add(id, canonical, isDone);
+      if (canonical.kind !== 'row' || !isDone) continue;
       writer.write(taskResult(manifest, id, databaseOf(manifest, id), canonical.row));
       found.push(canonical.row);
     }
@@ -94,8 +103,8 @@ export async function collateHere(options: CollateOptions, signal: AbortSignal):
   failPoint('collate.before-publish');
   writer.commit(runMetadata(manifest));
   await report.publish();
-  const { counts, score, unreadable } = metrics;
-  return { counts, score, unreadable, ignoredIds, resultsDb, evalJson };
+  const { counts, score, unreadable, retrying } = metrics;
+  return { counts, score, unreadable, retrying, ignoredIds, resultsDb, evalJson };
 }
 
 /** `collateHere` on a thread of its own: SQLite may wait for a lock, and no row passes through the caller's heap. */

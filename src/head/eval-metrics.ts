@@ -2,7 +2,7 @@
  * The numbers of a run, from its canonical rows one by one; none is kept.
  *
  * Invariants: E1 rates are over the ids asked, never over the rows found, and `expected`, `done`, `errors`, `missing`
- * stand beside them (P-35, V-10). E2 what cannot be read has its count and its name.
+ * stand beside them (P-35, V-10); an id that is not done has no part in them, whatever row it has. E2 what cannot be read has its count and its name.
  */
 import type { CanonicalRow, RowProblem } from '../run/canonical-row.ts';
 import type { Manifest } from '../run/manifest.ts';
@@ -19,6 +19,7 @@ export class EvalMetrics {
   readonly #durations: number[] = [];
   readonly #resubmitted: string[] = [];
   readonly #missing: string[] = [];
+  readonly #retrying: string[] = [];
   #ok = 0;
   #errors = 0;
   #phase1 = 0;
@@ -32,13 +33,18 @@ export class EvalMetrics {
     this.#expected = expected;
   }
 
-  add(instanceId: string, canonical: CanonicalRow): void {
+  /** @param isDone whether the row is the id's last word: else it is missing, and its row is that of a lost attempt */
+  add(instanceId: string, canonical: CanonicalRow, isDone: boolean): void {
     if (canonical.kind !== 'missing') {
       this.unreadable.push(...canonical.problems);
       this.#duplicates += canonical.duplicates;
       if (canonical.attempts.length > 1) this.#resubmitted.push(instanceId);
     }
-    if (canonical.kind !== 'row') return void this.#missing.push(instanceId);
+    if (canonical.kind !== 'row' || !isDone) {
+      this.#missing.push(instanceId);
+      if (canonical.kind === 'row') this.#retrying.push(instanceId);
+      return;
+    }
     const { row, isError, isSynthetic } = canonical;
     if (isError) this.#errors += 1;
     else this.#ok += 1;
@@ -48,6 +54,11 @@ export class EvalMetrics {
     this.#reward += amount(row['total_reward']);
     this.#durations.push(amount(row['duration_s']));
     this.#usage.add(row['usage']);
+  }
+
+  /** Ids that lost an attempt and will be run again. */
+  get retrying(): number {
+    return this.#retrying.length;
   }
 
   get counts(): RunCounts {
@@ -101,6 +112,7 @@ export class EvalMetrics {
       resubmitted_ids: this.#resubmitted,
       run_id: manifest.run_id,
       missing_ids: this.#missing.slice(0, MISSING_NAMED),
+      retrying_ids: this.#retrying.slice(0, MISSING_NAMED),
       synthetic_rows: this.#synthetic,
       duplicate_rows: this.#duplicates,
       ignored_ids: ignoredIds,

@@ -7,7 +7,7 @@
  *     <out>/merge_report.json    its merge
  *
  * Safe at any time and any number of times, also while the run goes on: rows that are there count, the others are
- * `missing`, an object that changes under the listing is skipped and named (V-11).
+ * `missing`, and so are ids whose lost attempt will be run again, an object that changes under the listing is skipped and named (V-11).
  *
  * Invariants: F1 fetches into one folder go one after the other. F2 results come before the merge, and a merge that fails
  * costs its database only. F3 what is here already is not read again.
@@ -25,7 +25,9 @@ import { downloadTree, type DownloadReport } from '../store/prefix.ts';
 import { collate, type Collation } from './collate.ts';
 import type { RunCounts } from '../run/run-counts.ts';
 import { withFolderLock } from './folder-lock.ts';
+import { retryLostOf } from '../run/id-state.ts';
 import { readManifest } from '../run/manifest.ts';
+import { readStatus } from '../run/status.ts';
 
 export interface FetchOptions {
   readonly store: ObjectStore;
@@ -64,6 +66,8 @@ export interface FetchResult {
   /** Objects that could not be fetched this time. */
   readonly skippedObjects: DownloadReport['skipped'];
   readonly unreadableRows: Collation['unreadable'];
+  /** Of the missing: ids that lost an attempt and will be run again. */
+  readonly retrying: number;
   readonly ignoredIds: number;
   /** Objects read, and objects that were here already. */
   readonly downloaded: number;
@@ -84,6 +88,8 @@ export async function fetchRun(options: FetchOptions): Promise<FetchResult> {
 async function fetchLocked(options: FetchOptions): Promise<FetchResult> {
   const { store, runId, outDir, busyTimeoutMs, signal, onPhase } = options;
   const mirror = join(outDir, runId);
+  // Before the rows: those that are there when a run is done are its last ones.
+  const status = await readStatus(store, runId, { signal });
   onPhase?.('mirroring');
   const report = await downloadTree(store, runPrefix(runId), mirror, { onError: 'skip', skipUnchanged: true, signal });
 
@@ -91,13 +97,19 @@ async function fetchLocked(options: FetchOptions): Promise<FetchResult> {
   const manifest = await readManifest(store, runId);
   const rowsDir = join(mirror, 'rows');
   const collation = await collate(
-    { manifest, rowsDir, outDir, ...(busyTimeoutMs !== undefined && { busyTimeoutMs }) },
+    {
+      manifest,
+      rowsDir,
+      outDir,
+      retryLost: retryLostOf(manifest, status),
+      ...(busyTimeoutMs !== undefined && { busyTimeoutMs }),
+    },
     signal,
   );
 
   onPhase?.('merging');
   const merge = await mergeMirror(options, mirror);
-  const { counts, score, unreadable, ignoredIds, resultsDb, evalJson } = collation;
+  const { counts, score, unreadable, retrying, ignoredIds, resultsDb, evalJson } = collation;
   return {
     runId,
     counts,
@@ -107,6 +119,7 @@ async function fetchLocked(options: FetchOptions): Promise<FetchResult> {
     paths: { resultsDb, evalJson, mergeReport: merge.path, mirror },
     skippedObjects: report.skipped,
     unreadableRows: unreadable,
+    retrying,
     ignoredIds,
     downloaded: report.downloaded,
     unchanged: report.unchanged,

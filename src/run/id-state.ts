@@ -1,12 +1,14 @@
 /**
  * What the rows of an id come to: done, or still to be run. The one place that knows it, for the head that takes a run on,
- * and for `wait`, `list`, `status` and `resume`.
+ * and for `wait`, `list`, `status`, `resume` and `fetch`.
  *
  * Invariants: I1 an id is done only when a row of it can be read, and that row will not be run again. I2 a lost attempt
  * is run again, as the next one, while its id lost no more attempts than `retry_lost`. I3 what cannot be read is not
  * there: its attempt's name is taken, so the id goes on as the attempt after it (L-11).
  */
 import type { CanonicalRow } from './canonical-row.ts';
+import type { Manifest } from './manifest.ts';
+import type { RunStatus } from './status.ts';
 
 export type IdState =
   | { readonly kind: 'done'; readonly isError: boolean; readonly attempt: number }
@@ -34,6 +36,11 @@ export function idStateOf(canonical: CanonicalRow, retryLost: number): IdState {
       }
       return { kind: 'done', isError: canonical.isError, attempt: canonical.attempt };
   }
+}
+
+/** What of the manifest's `retry_lost` still counts: nothing once the run is done, since nobody retries anything then. */
+export function retryLostOf(manifest: Pick<Manifest, 'retry_lost'>, status: RunStatus | undefined): number {
+  return status?.terminal_state === 'done' ? 0 : manifest.retry_lost;
 }
 
 /** Whether an id that lost `lost` attempts is started once more. */

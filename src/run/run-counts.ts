@@ -6,6 +6,6 @@ export interface RunCounts {
   readonly done: number;
   readonly ok: number;
   readonly errors: number;
-  /** Without a row, or with one that cannot be read. */
+  /** Without a row, or with one that cannot be read, or with that of a lost attempt which will be run again. */
   readonly missing: number;
 }

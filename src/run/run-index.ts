@@ -10,7 +10,7 @@ import type { ObjectStore } from '../store/port.ts';
 import { listFolders } from '../store/prefix.ts';
 import { canonicalRow } from './canonical-row.ts';
 import type { RunCounts } from './run-counts.ts';
-import { idStateOf } from './id-state.ts';
+import { idStateOf, retryLostOf } from './id-state.ts';
 import { isManifestError, readManifest, type Manifest } from './manifest.ts';
 import { storeRows } from './row-source.ts';
 import { readStatus, type RunStatus } from './status.ts';
@@ -97,7 +97,7 @@ export async function readCounts(
 ): Promise<RunCounts> {
   const source = storeRows(store, manifest.run_id, options);
   const [files, status] = await Promise.all([source.list(), readStatus(store, manifest.run_id, options)]);
-  const retryLost = status?.terminal_state === 'done' ? 0 : manifest.retry_lost;
+  const retryLost = retryLostOf(manifest, status);
   const limit = pLimit(2 * READS_AT_ONCE);
   const ids = [...new Set(manifest.instance_ids)];
   const ends = await Promise.all(

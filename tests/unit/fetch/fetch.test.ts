@@ -8,6 +8,9 @@ import { fetchRun, type FetchOptions, type FetchResult } from '../../../src/head
 import { withFolderLock } from '../../../src/head/folder-lock.ts';
 import { describeMerge } from '../../../src/reference/merge-report.ts';
 import { uploadShard } from '../../../src/reference/shard.ts';
+import { readCounts } from '../../../src/run/run-index.ts';
+import { makeStatus, writeStatus } from '../../../src/run/status.ts';
+import { lostRow } from '../../../src/run/synthetic-row.ts';
 import { FaultPlan, withFaults } from '../../../src/store/faults.ts';
 import { createMemoryStore } from '../../../src/store/memory.ts';
 import type { ObjectStore } from '../../../src/store/port.ts';
@@ -76,6 +79,33 @@ function rowsIn(path: string): number {
 }
 
 describe('fetch', () => {
+  it('counts a lost attempt that will be run again as missing, as wait and list do, until the run is done', async () => {
+    await using scene = await Scene.make(['shop_1', 'zoo_1']);
+    await putRow(scene.store, lostRow({ instanceId: 'shop_2', database: 'shop', attempt: 1, cause: 'gone' }));
+    const manifest = manifestOf(IDS);
+    const early = await scene.fetch();
+    expect(early).toMatchObject({ counts: { done: 2, errors: 0, missing: 1 }, retrying: 1, exitKind: 'partial' });
+    expect(early.counts).toEqual(await readCounts(scene.store, manifest));
+    expect(JSON.parse(await readFile(early.paths.evalJson, 'utf8'))).toMatchObject({
+      done: 2,
+      missing_ids: ['shop_2'],
+      retrying_ids: ['shop_2'],
+    });
+    expect(rowsIn(early.paths.resultsDb)).toBe(2);
+    // Lost again: the one retry is used up.
+    await putRow(scene.store, lostRow({ instanceId: 'shop_2', database: 'shop', attempt: 2, cause: 'gone' }), 2);
+    const late = await scene.fetch();
+    expect(late).toMatchObject({ counts: { done: 3, errors: 1, missing: 0 }, retrying: 0, exitKind: 'errors' });
+    expect(late.counts).toEqual(await readCounts(scene.store, manifest));
+  });
+
+  it('takes the row of a lost attempt for its last word once the run is done', async () => {
+    await using scene = await Scene.make(['shop_1', 'zoo_1']);
+    await putRow(scene.store, lostRow({ instanceId: 'shop_2', database: 'shop', attempt: 1, cause: 'gone' }));
+    await writeStatus(scene.store, 'r1', makeStatus({ terminal_state: 'done' }));
+    expect(await scene.fetch()).toMatchObject({ counts: { done: 3, errors: 1, missing: 0 }, retrying: 0 });
+  });
+
   it('L-07: leaves results, report and mirror in the folder, and the reference in the warm cache', async () => {
     await using scene = await Scene.make();
     const result = await scene.fetch();
