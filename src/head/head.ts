@@ -43,7 +43,7 @@ import { runService, type RunServiceHost } from './run-service.ts';
 import { RunStarter } from './run-starter.ts';
 import { RunTable } from './run-table.ts';
 import { RunWords } from './run-words.ts';
-import { Silence } from './silence.ts';
+import { sendRevoke, Silence } from './silence.ts';
 
 export interface HeadOptions {
   readonly store: ObjectStore;
@@ -309,7 +309,10 @@ export class Head implements AsyncDisposable {
     return {
       drain: (node, runId, graceMs) => send(node, { $case: 'drain', value: { runId, graceMs } }),
       close: (node, runId) => send(node, { $case: 'closeRun', value: { runId } }),
-      revoke: (node, runId, tasks) => send(node, { $case: 'revoke', value: { runId, tasks: [...tasks] } }),
+      revoke: (node, runId, tasks) => {
+        const session = this.#roster.get(node)?.session;
+        if (session) sendRevoke(session, runId, tasks);
+      },
     };
   }
 

@@ -20,7 +20,7 @@ import type { NodeRecord, Roster } from './roster.ts';
 import type { TaskKey } from './run-ledger.ts';
 import type { NodeWord, RunTable } from './run-table.ts';
 import { offer, type RunWords } from './run-words.ts';
-import { revoke, type Silence } from './silence.ts';
+import { revoke, sendRevoke, type Silence } from './silence.ts';
 
 export interface NodeDeskOptions {
   readonly store: ObjectStore;
@@ -105,7 +105,7 @@ export class NodeDesk implements NodeListener {
         this.#healthChanged(record, event.value);
         break;
       case 'inventory':
-        if (record) this.#inventoried(record, event.value);
+        if (record) this.#inventoryPage(record, event.value);
         break;
       case 'leaving':
         log.info({ node, reason: event.value.reason }, 'node leaves');
@@ -149,6 +149,16 @@ export class NodeDesk implements NodeListener {
     const { roster, runs } = this.#options;
     runs.dropEarly();
     for (const record of roster.list()) for (const runId of record.unclaimedRuns) this.#closeAt(record, runId);
+  }
+
+  /** Nothing is concluded from a part of it: what another page names would count as gone. */
+  #inventoryPage(record: NodeRecord, page: Inventory): void {
+    record.inventoryPages.push(page);
+    if (page.hasMore) return;
+    const pages = record.inventoryPages;
+    record.inventoryPages = [];
+    const tasks = pages.flatMap((each) => each.tasks);
+    this.#inventoried(record, { tasks, openRuns: page.openRuns, hasMore: false });
   }
 
   #inventoried(record: NodeRecord, inventory: Inventory): void {
@@ -202,7 +212,7 @@ export class NodeDesk implements NodeListener {
     record.unclaimedRuns.delete(runId);
     record.unclaimed.delete(runId);
     log.info({ node: record.name, run: runId, tasks: tasks.length }, 'nobody runs this here: closed');
-    if (tasks.length > 0) record.session.send({ $case: 'revoke', value: { runId, tasks } });
+    sendRevoke(record.session, runId, tasks);
     record.session.send({ $case: 'closeRun', value: { runId } });
   }
 

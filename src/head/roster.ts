@@ -18,6 +18,8 @@ export interface NodeRecord {
   session: NodeSession | undefined;
   /** For how long it has been silent, 0 while it is connected. */
   silentMs: number;
+  /** What it has said of its holdings in this session so far, while there is more to come. */
+  inventoryPages: Inventory[];
   /** Whether this life of it has said what it holds. */
   isInventoried: boolean;
   /** Whether the life that said so is another one than that which was handed the tasks. */
@@ -78,6 +80,7 @@ export class Roster {
     record.session = session;
     record.silentMs = 0;
     record.isInventoried = false;
+    record.inventoryPages = [];
     record.health = HEALTHY;
     record.unclaimed.clear();
     record.unclaimedRuns.clear();
@@ -124,6 +127,7 @@ export class Roster {
       bootId: '',
       session: undefined,
       silentMs: 0,
+      inventoryPages: [],
       isInventoried: false,
       isNewLife: false,
       health: HEALTHY,

@@ -89,5 +89,16 @@ export class Silence {
 
 /** Tells a node that tasks of a run were given away; kept for it while it is silent. */
 export function revoke({ session }: NodeRecord, { runId }: ActiveRun, tasks: readonly TaskKey[]): void {
-  if (tasks.length > 0) session?.send({ $case: 'revoke', value: { runId, tasks: [...tasks] } });
+  if (session) sendRevoke(session, runId, tasks);
+}
+
+/** A task takes at most some 150 bytes: well below what one message may have. */
+const TASKS_PER_ORDER = 5_000;
+
+/** One order, or several where there are many tasks. */
+export function sendRevoke(session: NodeSession, runId: string, tasks: readonly TaskKey[]): void {
+  for (let start = 0; start < tasks.length; start += TASKS_PER_ORDER) {
+    const some = tasks.slice(start, start + TASKS_PER_ORDER);
+    session.send({ $case: 'revoke', value: { runId, tasks: some } });
+  }
 }

@@ -5,7 +5,11 @@ import type { SpoolRecovery } from './spool-recovery.ts';
 
 const STATES = { queued: HeldState.QUEUED, running: HeldState.RUNNING, shipping: HeldState.SHIPPING };
 
+/** A task takes at most some 400 bytes, so a page is well below what one frame carries. */
+const TASKS_PER_PAGE = 2_000;
+
 /**
+ * One page, or several where it is much: all that is told in one session.
  * @param held of this life
  * @param earlier what earlier lives left
  */
@@ -13,7 +17,7 @@ export function inventoryOf(
   held: readonly (HeldTask & { readonly runId: string })[],
   earlier: SpoolRecovery | undefined,
   openRuns: string[],
-): Inventory {
+): Inventory[] {
   const tasks: WireHeldTask[] = held.map(({ state, ...task }) => ({ ...task, state: STATES[state] }));
   for (const { runId, instanceId, attempt, database, startedMs } of earlier?.shipping ?? []) {
     tasks.push({ runId, instanceId, attempt, database, startedMs, state: HeldState.SHIPPING });
@@ -21,5 +25,10 @@ export function inventoryOf(
   for (const { runId, instanceId, attempt, database, startedMs } of earlier?.orphans ?? []) {
     tasks.push({ runId, instanceId, attempt, database, startedMs, state: HeldState.ORPHANED });
   }
-  return { tasks, openRuns };
+  const pages: Inventory[] = [];
+  for (let start = TASKS_PER_PAGE; start < tasks.length; start += TASKS_PER_PAGE) {
+    pages.push({ tasks: tasks.slice(start - TASKS_PER_PAGE, start), openRuns: [], hasMore: true });
+  }
+  pages.push({ tasks: tasks.slice(pages.length * TASKS_PER_PAGE), openRuns, hasMore: false });
+  return pages;
 }

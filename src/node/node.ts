@@ -215,8 +215,10 @@ export class Node implements AsyncDisposable {
   /** A head that does not know this node learns first what it holds. */
   #greet(isNew: boolean): void {
     if (!this.#link) return;
-    if (isNew)
-      this.#send({ $case: 'inventory', value: inventoryOf(this.held, this.#recovery, [...this.#runs.keys()]) });
+    if (isNew) {
+      const pages = inventoryOf(this.held, this.#recovery, [...this.#runs.keys()]);
+      for (const value of pages) this.#send({ $case: 'inventory', value });
+    }
     this.#tellActors();
     this.#health.tellNow();
     this.#options.log.info({ address: this.#options.address, isNew }, 'head reached');

@@ -33,6 +33,8 @@ export interface ScriptedNodeOptions {
   readonly bootId?: string;
   /** What it says that it holds when a session begins. Default: what it was handed and has not ended. */
   readonly inventory?: readonly HeldTask[];
+  /** Tasks in one page of its inventory. Default: all in one. */
+  readonly pageSize?: number;
   /** How long `has` waits. Default 5,000. */
   readonly patienceMs?: number;
   /** Ends every task at once, without an error. */
@@ -175,8 +177,12 @@ export class ScriptedNode implements AsyncDisposable {
     const orphans = left.filter(({ state }) => state === HeldState.ORPHANED);
     const tasks = this.sessions > 1 ? [...orphans, ...this.held.values()] : left;
     for (const task of tasks) if (task.state !== HeldState.ORPHANED) this.held.set(task.instanceId, task);
-    const value = { tasks, openRuns: [...this.openRuns] };
-    this.#link?.send({ $case: 'inventory', value });
+    const { pageSize = Infinity } = this.options;
+    for (let at = 0; at === 0 || at < tasks.length; at += pageSize) {
+      const hasMore = at + pageSize < tasks.length;
+      const value = { tasks: tasks.slice(at, at + pageSize), openRuns: hasMore ? [] : [...this.openRuns], hasMore };
+      this.#link?.send({ $case: 'inventory', value });
+    }
   }
 
   #obey(order: Order): void {

@@ -357,6 +357,26 @@ describe('the death of the head', () => {
     expect(node.given.sort()).toEqual(['a_1', 'a_2', 'a_3']);
   });
 
+  it('concludes nothing from the first pages of what a node holds', async () => {
+    const lines: { msg: string }[] = [];
+    await open({ log: createLoggerOn({ write: (line: string) => void lines.push(JSON.parse(line)) }) });
+    const node = await scene.join('n1', { pageSize: 2 });
+    await scene.run(noop(some('a', 5)));
+    await node.has(...some('a', 5));
+    for (const id of some('a', 5)) node.started(id);
+    // In order: with a last beat that has all five in flight.
+    await scene.head[Symbol.asyncDispose]();
+    scene.client[Symbol.dispose]();
+    await scene.startHead();
+    await scene.head.adopted();
+    await waitUntil('it has said what it holds', () => node.sessions === 2);
+    for (const id of some('a', 5)) await node.ends(id);
+    expect(await scene.end()).toMatchObject({ rowsOk: 5, retried: 0 });
+    expect(node.given).toHaveLength(5);
+    expect(lines.filter(({ msg }) => msg === 'inventory')).toMatchObject([{ tasks: 0 }, { tasks: 5, runs: 1 }]);
+    expect(lines.filter(({ msg }) => msg === 'the node does not name these')).toEqual([]);
+  });
+
   it('leaves what its status has in flight at a node until that node is lost, by the clock of the next head', async () => {
     await open({ lostAfterMs: 700 });
     await scene.put(noop(['a_1', 'a_2']));

@@ -200,6 +200,7 @@ export interface NodeEvent {
     | { $case: "referenceReady"; value: ReferenceReady }
     | { $case: "health"; value: NodeHealth }
     | { $case: "leaving"; value: Leaving }
+    | { $case: "databaseFailed"; value: DatabaseFailed }
     | undefined;
 }
 
@@ -246,10 +247,12 @@ export interface Welcome {
   storeUrl: string;
 }
 
-/** What a node holds, at the begin of a session: the head goes on from it. */
+/** What a node holds, at the begin of a session: the head goes on from it. What does not fit into one message comes in pages. */
 export interface Inventory {
   tasks: HeldTask[];
   openRuns: string[];
+  /** Another page follows; nothing is concluded before the last one. */
+  hasMore: boolean;
 }
 
 export interface HeldTask {
@@ -382,6 +385,16 @@ export interface RunClosed_HelperFailuresEntry {
 /** The node cannot work on this run at all (no dataset, required setup missing). */
 export interface RunFailed {
   runId: string;
+  error: string;
+}
+
+/**
+ * The node cannot work on this database of the run (its required setup is missing, its content damaged). Its tasks come
+ * back by `TaskEnded` (returned) behind this; those of other databases go on.
+ */
+export interface DatabaseFailed {
+  runId: string;
+  database: string;
   error: string;
 }
 
@@ -627,6 +640,9 @@ export const NodeEvent: MessageFns<NodeEvent> = {
       case "leaving":
         Leaving.encode(message.event.value, writer.uint32(90).fork()).join();
         break;
+      case "databaseFailed":
+        DatabaseFailed.encode(message.event.value, writer.uint32(98).fork()).join();
+        break;
     }
     return writer;
   },
@@ -732,6 +748,14 @@ export const NodeEvent: MessageFns<NodeEvent> = {
             message.event = { $case: "leaving", value: Leaving.decode(reader, reader.uint32()) };
             continue;
           }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.event = { $case: "databaseFailed", value: DatabaseFailed.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -782,6 +806,10 @@ export const NodeEvent: MessageFns<NodeEvent> = {
         ? { $case: "health", value: NodeHealth.fromJSON(object.health) }
         : isSet(object.leaving)
         ? { $case: "leaving", value: Leaving.fromJSON(object.leaving) }
+        : isSet(object.databaseFailed)
+        ? { $case: "databaseFailed", value: DatabaseFailed.fromJSON(object.databaseFailed) }
+        : isSet(object.database_failed)
+        ? { $case: "databaseFailed", value: DatabaseFailed.fromJSON(object.database_failed) }
         : undefined,
     };
   },
@@ -810,6 +838,8 @@ export const NodeEvent: MessageFns<NodeEvent> = {
       obj.health = NodeHealth.toJSON(message.event.value);
     } else if (message.event?.$case === "leaving") {
       obj.leaving = Leaving.toJSON(message.event.value);
+    } else if (message.event?.$case === "databaseFailed") {
+      obj.databaseFailed = DatabaseFailed.toJSON(message.event.value);
     }
     return obj;
   },
@@ -883,6 +913,12 @@ export const NodeEvent: MessageFns<NodeEvent> = {
       case "leaving": {
         if (object.event?.value !== undefined && object.event?.value !== null) {
           message.event = { $case: "leaving", value: Leaving.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "databaseFailed": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "databaseFailed", value: DatabaseFailed.fromPartial(object.event.value) };
         }
         break;
       }
@@ -1507,7 +1543,7 @@ export const Welcome: MessageFns<Welcome> = {
 };
 
 function createBaseInventory(): Inventory {
-  return { tasks: [], openRuns: [] };
+  return { tasks: [], openRuns: [], hasMore: false };
 }
 
 export const Inventory: MessageFns<Inventory> = {
@@ -1517,6 +1553,9 @@ export const Inventory: MessageFns<Inventory> = {
     }
     for (const v of message.openRuns) {
       writer.uint32(18).string(v!);
+    }
+    if (message.hasMore !== false) {
+      writer.uint32(24).bool(message.hasMore);
     }
     return writer;
   },
@@ -1550,6 +1589,14 @@ export const Inventory: MessageFns<Inventory> = {
             message.openRuns.push(reader.string());
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.hasMore = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1570,6 +1617,11 @@ export const Inventory: MessageFns<Inventory> = {
         : globalThis.Array.isArray(object?.open_runs)
         ? object.open_runs.map((e: any) => globalThis.String(e))
         : [],
+      hasMore: isSet(object.hasMore)
+        ? globalThis.Boolean(object.hasMore)
+        : isSet(object.has_more)
+        ? globalThis.Boolean(object.has_more)
+        : false,
     };
   },
 
@@ -1581,6 +1633,9 @@ export const Inventory: MessageFns<Inventory> = {
     if (message.openRuns?.length) {
       obj.openRuns = message.openRuns;
     }
+    if (message.hasMore !== false) {
+      obj.hasMore = message.hasMore;
+    }
     return obj;
   },
 
@@ -1591,6 +1646,7 @@ export const Inventory: MessageFns<Inventory> = {
     const message = createBaseInventory();
     message.tasks = object.tasks?.map((e) => HeldTask.fromPartial(e)) || [];
     message.openRuns = object.openRuns?.map((e) => e) || [];
+    message.hasMore = object.hasMore ?? false;
     return message;
   },
 };
@@ -3723,6 +3779,111 @@ export const RunFailed: MessageFns<RunFailed> = {
   fromPartial(object: DeepPartial<RunFailed>): RunFailed {
     const message = createBaseRunFailed();
     message.runId = object.runId ?? "";
+    message.error = object.error ?? "";
+    return message;
+  },
+};
+
+function createBaseDatabaseFailed(): DatabaseFailed {
+  return { runId: "", database: "", error: "" };
+}
+
+export const DatabaseFailed: MessageFns<DatabaseFailed> = {
+  encode(message: DatabaseFailed, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.runId !== "") {
+      writer.uint32(10).string(message.runId);
+    }
+    if (message.database !== "") {
+      writer.uint32(18).string(message.database);
+    }
+    if (message.error !== "") {
+      writer.uint32(26).string(message.error);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DatabaseFailed {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDatabaseFailed();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.runId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.database = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.error = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DatabaseFailed {
+    return {
+      runId: isSet(object.runId)
+        ? globalThis.String(object.runId)
+        : isSet(object.run_id)
+        ? globalThis.String(object.run_id)
+        : "",
+      database: isSet(object.database) ? globalThis.String(object.database) : "",
+      error: isSet(object.error) ? globalThis.String(object.error) : "",
+    };
+  },
+
+  toJSON(message: DatabaseFailed): unknown {
+    const obj: any = {};
+    if (message.runId !== "") {
+      obj.runId = message.runId;
+    }
+    if (message.database !== "") {
+      obj.database = message.database;
+    }
+    if (message.error !== "") {
+      obj.error = message.error;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<DatabaseFailed>): DatabaseFailed {
+    return DatabaseFailed.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DatabaseFailed>): DatabaseFailed {
+    const message = createBaseDatabaseFailed();
+    message.runId = object.runId ?? "";
+    message.database = object.database ?? "";
     message.error = object.error ?? "";
     return message;
   },
