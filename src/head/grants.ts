@@ -171,7 +171,8 @@ export class Grants {
       return true;
     }
     const { state } = grant;
-    const isHolder = state.kind === 'held' && state.node === node;
+    // One that was told of an older grant and never heard may say it again.
+    const isHolder = state.kind === 'held' && state.node === node && grantEpoch >= state.epoch;
     if (!isHolder && grantEpoch < grant.epoch) {
       if (state.kind === 'ready') return state.epoch === grantEpoch;
       this.#options.log.warn(

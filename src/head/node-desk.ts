@@ -63,7 +63,6 @@ export class NodeDesk implements NodeListener {
       if (renamed !== undefined) run.nodeGone(renamed, `node ${renamed} came back as ${node}`);
       run.forgetOpen(node);
     }
-    grants.joined(node);
     if (renamed !== undefined) grants.release(renamed);
   }
 
@@ -162,10 +161,12 @@ export class NodeDesk implements NodeListener {
   }
 
   #inventoried(record: NodeRecord, inventory: Inventory): void {
-    const { roster, runs, log, isLooking } = this.#options;
+    const { roster, runs, grants, log, isLooking } = this.#options;
     const { name } = record;
     log.info({ node: name, tasks: inventory.tasks.length, runs: inventory.openRuns.length }, 'inventory');
     record.isInventoried = true;
+    // Not before: a new life says first what became of its last one's grants.
+    grants.joined(name);
     roster.keepInventory(record, inventory, (runId) => runs.get(runId) !== undefined);
     const byRun = Map.groupBy(inventory.tasks, ({ runId }) => runId);
     for (const run of runs.active()) {

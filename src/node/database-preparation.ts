@@ -10,6 +10,7 @@ import type { Logger } from '../kernel/log.ts';
 import { backoffMs, sleep } from '../kernel/retry.ts';
 import type { DatabasePlace, PlaceOutcome, PlaceRequest, RunPlaces } from './database-place.ts';
 import type { Spool } from './spool.ts';
+import type { ReadyReference } from './upload-back.ts';
 
 export interface DatabasePreparationOptions {
   readonly runId: string;
@@ -57,11 +58,13 @@ export class DatabasePreparation {
     }
   }
 
-  /** A granted reference is stored: the spool owes it no more. */
-  grantDone(database: string, epoch: number): void {
+  /** A granted reference is stored: the spool owes the word of it, under the id that is given, if it owed anything. */
+  grantReady({ database, epoch, ...rest }: ReadyReference): number | undefined {
+    const { spool, runId } = this.#options;
     const key = `${database} ${epoch}`;
-    this.#options.spool?.settle(this.#grants.get(key));
+    const grant = this.#grants.get(key);
     this.#grants.delete(key);
+    return grant === undefined ? undefined : spool?.ready(grant, { runId, database, epoch, ...rest });
   }
 
   /** The run is over and all that was built is shipped: what was granted and never built is owed to nobody. */

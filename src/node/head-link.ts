@@ -41,6 +41,8 @@ export interface HeadLinkOptions {
   readonly welcomeMs?: number;
   readonly keepalive?: Keepalive;
   onOrder(order: Order): void;
+  /** The head has taken care of an event of ours. Of each once, in order; of what an old session left it is not said. */
+  onAcknowledged?(event: Event): void;
   /** We are connected. New: the head knows nothing of us; send the inventory within this call. */
   onSession(isNew: boolean, welcome: Welcome): void;
   /** The stream ended; `error` says why, unless the head closed it in order. Events are kept. */
@@ -176,6 +178,7 @@ export class HeadLink implements AsyncDisposable {
       sizeOf: (event) => NodeEvent.encode(event).finish().length,
       kindOf: ({ event }) => `event ${event?.$case} of node ${this.#options.hello.node}`,
       deliver: ({ order }) => order && this.#options.onOrder(order),
+      onAcknowledged: ({ event }) => event && this.#options.onAcknowledged?.(event),
       // What a node has to say is bounded by what it was given to do.
       maxQueuedBytes: Infinity,
     });

@@ -43,7 +43,8 @@ export interface RunHosting {
 const FLUSH_PATIENCE_MS = 120_000;
 
 export interface NodeRunReports extends RunReports {
-  readonly referenceReady: (reference: ReadyReference) => void;
+  /** @param settle to be called when a head has acknowledged it */
+  readonly referenceReady: (reference: ReadyReference, settle: () => void) => void;
 }
 
 export interface NodeRun {
@@ -78,8 +79,8 @@ export async function openRun(hosting: RunHosting, runId: string, reports: NodeR
     ...(spool && { patienceMs: FLUSH_PATIENCE_MS }),
     placeOf: (database) => databases.placeOf(database),
     onReady: (reference) => {
-      reports.referenceReady(reference);
-      databases.grantDone(reference.database, reference.epoch);
+      const word = databases.grantReady(reference);
+      reports.referenceReady(reference, () => spool?.settle(word));
     },
   });
   const taskActors = new TaskActors({

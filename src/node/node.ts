@@ -23,12 +23,14 @@ import { HeadLink, type Event, type Order } from './head-link.ts';
 import { inventoryOf } from './inventory.ts';
 import { lockServices } from './lock-keeper.ts';
 import { Health } from './node-health.ts';
+import { ReferenceNews } from './reference-news.ts';
 import { openRun, type NodeRun, type NodeRunReports, type RunHosting } from './node-run.ts';
 import type { HeldTask } from './run-executor.ts';
 import type { Spool } from './spool.ts';
 import { lifeDir, SpoolRecovery } from './spool-recovery.ts';
 import { SqlSessions } from './sql-sessions.ts';
 import { taskEnded } from './task-end.ts';
+import type { ReadyReference } from './upload-back.ts';
 
 export interface NodeOptions {
   readonly name: string;
@@ -75,6 +77,8 @@ export class Node implements AsyncDisposable {
   readonly #slots: ActorSlots;
   readonly #health: Health;
   readonly #recovery: SpoolRecovery | undefined;
+  /** Sent only while there is a link: who is greeted hears all of it. */
+  readonly #references = new ReferenceNews((value) => this.#link?.send({ $case: 'referenceReady', value }));
   readonly #stopping = new AbortController();
   readonly #runs = new Map<string, NodeRun>();
   /** Runs that are being opened or closed. */
@@ -110,7 +114,7 @@ export class Node implements AsyncDisposable {
         log,
         signal: this.#stopping.signal,
         ended: (runId, task, end) => this.#send({ $case: 'taskEnded', value: taskEnded(runId, task, end) }),
-        referenceReady: (runId, ready) => this.#referenceReady(runId, ready),
+        referenceReady: (runId, ready, settle) => this.#referenceReady(runId, ready, settle, true),
         onStoreTrouble: (trouble) => this.#health.set('store', trouble),
       });
   }
@@ -135,6 +139,9 @@ export class Node implements AsyncDisposable {
         reconnect,
         ...(connectTimeoutMs !== undefined && { connectTimeoutMs }),
         onOrder: (order) => node.#obey(order),
+        onAcknowledged: (event) => {
+          if (event.$case === 'referenceReady') node.#references.acknowledged(event.value);
+        },
         onSession: (isNew) => node.#greet(isNew),
         onCut: (error) => node.#cut(error),
         onDialFailed: (error) =>
@@ -216,6 +223,8 @@ export class Node implements AsyncDisposable {
   #greet(isNew: boolean): void {
     if (!this.#link) return;
     if (isNew) {
+      // In front: an inventory of a new life frees what its last one held.
+      this.#references.tellAgain();
       const pages = inventoryOf(this.held, this.#recovery, [...this.#runs.keys()]);
       for (const value of pages) this.#send({ $case: 'inventory', value });
     }
@@ -321,6 +330,7 @@ export class Node implements AsyncDisposable {
     if (this.#stopping.signal.aborted) return;
     this.#runs.delete(runId);
     this.#actors.delete(runId);
+    this.#references.forget(runId);
     this.#send({ $case: 'runClosed', value: { runId, helperFailures } });
   }
 
@@ -364,16 +374,18 @@ export class Node implements AsyncDisposable {
         setImmediate(() => this.#tellActors());
       },
       failed: (error) => void this.#fail(runId, describeError(error)),
-      referenceReady: (reference) => this.#referenceReady(runId, reference),
+      referenceReady: (reference, settle) => this.#referenceReady(runId, reference, settle),
     };
   }
 
   #referenceReady(
     runId: string,
-    { epoch: grantEpoch, ...reference }: Parameters<NodeRunReports['referenceReady']>[0],
+    { epoch: grantEpoch, ...reference }: ReadyReference,
+    settle: () => void,
+    isOver = false,
   ): void {
     this.#options.log.info({ run: runId, grantEpoch, ...reference }, 'reference ready');
-    this.#send({ $case: 'referenceReady', value: { runId, grantEpoch, ...reference } });
+    this.#references.tell({ runId, grantEpoch, ...reference }, settle, isOver);
   }
 
   #tellActors(): void {

@@ -1,6 +1,6 @@
 /**
  * Ships what an earlier life on this data dir left in its spool, each piece as that life would have: rows, logs and bundles,
- * references that were built under a grant (P-07), and a verdict for what had started and left nothing.
+ * references that were built under a grant (P-07), the word of those that no head has heard of, and a verdict for what had started and left nothing.
  *
  * Invariants: V1 nothing is settled before the store has it. V2 an orphan's verdict never stands over a row (DESIGN rule
  * 2). V3 nothing is written for a run that is not in the store any more.
@@ -24,7 +24,7 @@ import { callPatiently } from '../store/create-or-confirm.ts';
 import { manifestName, shardId } from '../store/layout.ts';
 import type { ObjectStore } from '../store/port.ts';
 import { Shipper, type RowEnd } from './shipper.ts';
-import type { Spool, SpoolGrant, SpoolResult, SpoolStart } from './spool.ts';
+import type { Spool, SpoolGrant, SpoolReady, SpoolResult, SpoolStart } from './spool.ts';
 import type { TaskEnd } from './task-end.ts';
 import { taskEndOf } from './task-shipping.ts';
 import { readyReference, type ReadyReference } from './upload-back.ts';
@@ -43,7 +43,8 @@ export interface RecoveryOptions {
     task: { readonly instanceId: string; readonly attempt: number },
     end: TaskEnd,
   ) => void;
-  readonly referenceReady: (runId: string, reference: ReadyReference) => void;
+  /** @param settle to be called when a head has acknowledged it */
+  readonly referenceReady: (runId: string, reference: ReadyReference, settle: () => void) => void;
   readonly onStoreTrouble: (trouble: string | undefined) => void;
 }
 
@@ -55,15 +56,17 @@ export class SpoolRecovery {
   readonly #results: Set<Left<SpoolResult>>;
   readonly #orphans: readonly Left<SpoolStart>[];
   readonly #grants: readonly Left<SpoolGrant>[];
+  readonly #ready: readonly Left<SpoolReady>[];
   readonly #runs = new Map<string, Promise<boolean>>();
   readonly #fates = new Map<string, 'made' | 'lost'>();
 
   constructor(options: RecoveryOptions) {
     this.#options = options;
-    const { results, orphans, grants } = options.spool.takeLeft();
+    const { results, orphans, grants, ready } = options.spool.takeLeft();
     this.#results = new Set(results);
     this.#orphans = orphans;
     this.#grants = grants;
+    this.#ready = ready;
     for (const task of orphans) this.#fates.set(keyOf(task), 'lost');
     for (const task of results) this.#fates.set(keyOf(task), 'made');
   }
@@ -88,7 +91,11 @@ export class SpoolRecovery {
 
   /** Ships everything; ends when all is stored, or the node stops. Never throws. */
   async run(): Promise<void> {
-    const { log } = this.#options;
+    const { log, spool, referenceReady } = this.#options;
+    for (const { id, kind: _, runId, ...reference } of this.#ready) {
+      log.info({ run: runId, ...reference }, 'spool: an earlier life was not heard with a reference');
+      referenceReady(runId, reference, () => spool.settle(id));
+    }
     const results = [...this.#results];
     const [orphans, grants] = [this.#orphans, this.#grants];
     if (results.length + orphans.length + grants.length === 0) return;
@@ -158,7 +165,9 @@ export class SpoolRecovery {
     const outcome = await uploadShard({ store, runId, shard, database, referenceRoot, epoch, signal });
     if (outcome.kind !== 'absent') {
       log.info({ run: runId, database, epoch, shard }, 'spool: reference of an earlier life shipped');
-      referenceReady(runId, readyReference(database, epoch, shard, outcome.order, runId));
+      const reference = readyReference(database, epoch, shard, outcome.order, runId);
+      const word = spool.ready(id, { runId, ...reference });
+      return referenceReady(runId, reference, () => spool.settle(word));
     }
     spool.settle(id);
   }

@@ -1,6 +1,6 @@
 /**
  * What a node owes the store, kept in its data dir until the store has it (DESIGN rule 1): which tasks started, the rows
- * and logs of those that ended, and the databases that this node was allowed to encode. Whoever starts next on the data
+ * and logs of those that ended, the databases that this node was allowed to encode, and what a head must hear of them. Whoever starts next on the data
  * dir ships what is there and knows what was started and left nothing.
  *
  * Not here: files (`journal.ts`), the shipping (`run-executor.ts`, `spool-recovery.ts`).
@@ -53,8 +53,19 @@ const grantHeader = z.object({
   referenceRoot: z.string(),
 });
 
+const readyHeader = z.object({
+  kind: z.literal('ready'),
+  runId: z.string(),
+  database: z.string(),
+  epoch: z.number(),
+  shard: z.string(),
+  digest: z.string(),
+  wasEncoded: z.boolean(),
+});
+
 export type SpoolStart = z.infer<typeof startHeader>;
 export type SpoolGrant = z.infer<typeof grantHeader>;
+export type SpoolReady = z.infer<typeof readyHeader>;
 export type SpoolResult = z.infer<typeof resultHeader> & { readonly row: Buffer; readonly log: Buffer };
 
 /** What an earlier life left, each with the id to `settle` it by. */
@@ -63,6 +74,8 @@ export interface SpoolLeft {
   /** Started, and neither ended nor given back. */
   readonly orphans: readonly (SpoolStart & { readonly id: number })[];
   readonly grants: readonly (SpoolGrant & { readonly id: number })[];
+  /** References that are stored, and of which no head has acknowledged to have heard. */
+  readonly ready: readonly (SpoolReady & { readonly id: number })[];
 }
 
 export interface SpoolOptions extends Pick<JournalOptions, 'dir' | 'segmentBytes' | 'retryMs'> {
@@ -111,7 +124,7 @@ export class Spool implements AsyncDisposable {
   /** What an earlier life left; given once, since it may be large. */
   takeLeft(): SpoolLeft {
     const left = this.#left;
-    this.#left = { results: [], orphans: [], grants: [] };
+    this.#left = { results: [], orphans: [], grants: [], ready: [] };
     return left;
   }
 
@@ -180,6 +193,13 @@ export class Spool implements AsyncDisposable {
     return id;
   }
 
+  /** The reference of a grant is stored: from now on the word of it is owed, to a head. */
+  ready(grant: number, ready: Omit<SpoolReady, 'kind'>): number {
+    const id = this.#journal.append({ kind: 'ready', ...ready });
+    this.#journal.settle(grant);
+    return id;
+  }
+
   /** The row of a result is stored: it no longer counts as owed, though its log and bundle may be on their way. */
   rowStored(id: number): void {
     this.#rows.delete(id);
@@ -244,15 +264,18 @@ function leftOf(records: readonly JournalRecord[], journal: Journal, log: Logger
   const results: (SpoolResult & { id: number })[] = [];
   const starts = new Map<string, SpoolStart & { id: number }>();
   const grants: (SpoolGrant & { id: number })[] = [];
+  const ready: (SpoolReady & { id: number })[] = [];
   const keyOf = ({ runId, instanceId, attempt }: SpoolTask): string => `${runId}/${instanceId}/${attempt}`;
   for (const { id, header, payload } of records) {
-    const [start, result, grant] = [
+    const [start, result, grant, word] = [
       startHeader.safeParse(header),
       resultHeader.safeParse(header),
       grantHeader.safeParse(header),
+      readyHeader.safeParse(header),
     ];
     if (start.success) starts.set(keyOf(start.data), { ...start.data, id });
     else if (grant.success) grants.push({ ...grant.data, id });
+    else if (word.success) ready.push({ ...word.data, id });
     else if (result.success) {
       const row = payload.subarray(0, result.data.rowBytes);
       results.push({ ...result.data, id, row, log: payload.subarray(result.data.rowBytes) });
@@ -267,5 +290,5 @@ function leftOf(records: readonly JournalRecord[], journal: Journal, log: Logger
     starts.delete(keyOf(result));
     journal.settle(start.id);
   }
-  return { results, orphans: [...starts.values()], grants };
+  return { results, orphans: [...starts.values()], grants, ready };
 }

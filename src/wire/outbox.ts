@@ -62,8 +62,8 @@ export class Outbox<Message> {
     this.#written = 0;
   }
 
-  /** Forgets all frames up to `sequence`. @throws SkeinError CORRUPT for one that was never sent */
-  acknowledge(sequence: number): void {
+  /** Forgets all frames up to `sequence`, and gives them. @throws SkeinError CORRUPT for one that was never sent */
+  acknowledge(sequence: number): readonly KeptFrame<Message>[] {
     if (sequence > this.#lastSent) {
       throw new SkeinError('CORRUPT', `frame ${sequence} is acknowledged, and ${this.#lastSent} was the last one sent`);
     }
@@ -73,8 +73,8 @@ export class Outbox<Message> {
       this.#bytes -= frame.bytes;
       count += 1;
     }
-    this.#kept.splice(0, count);
     this.#written = Math.max(0, this.#written - count);
+    return this.#kept.splice(0, count);
   }
 
   /** The next frame for the present stream, which counts as written; undefined when there is none, or no room for one. */

@@ -37,6 +37,8 @@ export interface SessionOptions<Out, In> {
   kindOf(message: Out): string;
   /** Called once for every message of the peer, in its order. */
   deliver(message: In): void;
+  /** Called once for every message of ours that the peer has taken care of, in order. */
+  onAcknowledged?(message: Out): void;
   /** Bytes that may be kept for a peer that does not acknowledge. Default 64 MiB. */
   readonly maxQueuedBytes?: number;
   /** More than that is kept. */
@@ -171,7 +173,10 @@ export class Session<Out, In> {
   }
 
   #acknowledge(sequence: number): void {
-    this.#outbox.acknowledge(sequence);
+    const frames = this.#outbox.acknowledge(sequence);
+    if (this.#options.onAcknowledged) {
+      for (const { messages } of frames) for (const message of messages) this.#options.onAcknowledged(message);
+    }
     if (this.#outbox.bytes === 0) this.#settle();
   }
 

@@ -35,6 +35,8 @@ export interface ScriptedNodeOptions {
   readonly inventory?: readonly HeldTask[];
   /** Tasks in one page of its inventory. Default: all in one. */
   readonly pageSize?: number;
+  /** What an earlier life had ready and no head has heard of: said in front of its inventory. */
+  readonly references?: readonly ReferenceReady[];
   /** How long `has` waits. Default 5,000. */
   readonly patienceMs?: number;
   /** Ends every task at once, without an error. */
@@ -177,7 +179,8 @@ export class ScriptedNode implements AsyncDisposable {
     const orphans = left.filter(({ state }) => state === HeldState.ORPHANED);
     const tasks = this.sessions > 1 ? [...orphans, ...this.held.values()] : left;
     for (const task of tasks) if (task.state !== HeldState.ORPHANED) this.held.set(task.instanceId, task);
-    const { pageSize = Infinity } = this.options;
+    const { pageSize = Infinity, references = [] } = this.options;
+    for (const reference of references) this.referenceReady(reference);
     for (let at = 0; at === 0 || at < tasks.length; at += pageSize) {
       const hasMore = at + pageSize < tasks.length;
       const value = { tasks: tasks.slice(at, at + pageSize), openRuns: hasMore ? [] : [...this.openRuns], hasMore };

@@ -115,6 +115,43 @@ describe('a node on a data dir', () => {
     for (const { helperFailures } of head.of('runClosed')) expect(helperFailures).toEqual({});
   });
 
+  it('tells the next head of a reference that no head has heard of, also in its next life, until one has', async () => {
+    await submit(['shop_1', 'inn_1']);
+    const logPath = join(dir, 'log.jsonl');
+    const node = await start('one', { logPath });
+    await head.openRun('one', 'r1');
+    head.batch('one', 'r1', ['shop_1'], { grantEpoch: 7 });
+    await waitUntil('it has begun', () => head.of('taskStarted').length === 1, 15_000);
+    const { port, security } = head;
+    await head[Symbol.asyncDispose]();
+    expect(head.of('referenceReady')).toEqual([]);
+    await waitUntil('it is ready', async () => (await readFile(logPath, 'utf8')).includes('"reference ready"'), 15_000);
+    await node.drain(10_000);
+    await node[Symbol.asyncDispose]();
+    nodes.pop();
+    const shards = await namesIn(store, shardsPrefix('r1'));
+
+    const boot = async (): Promise<ScriptedHead> => {
+      head = await ScriptedHead.start({ port, security, epoch: 2 });
+      await start('one');
+      return head;
+    };
+    await boot();
+    const heard = (): string[] => head.heard.map(({ event }) => event.$case);
+    expect(head.of('referenceReady')).toMatchObject([
+      { runId: 'r1', database: 'shop', grantEpoch: 7, wasEncoded: true },
+    ]);
+    expect(heard().indexOf('referenceReady')).toBeLessThan(heard().indexOf('inventory'));
+    expect(shards.some((name) => name.includes(`/${head.of('referenceReady')[0]?.shard}/`))).toBe(true);
+    // Said, and not built or shipped once more.
+    expect(await namesIn(store, shardsPrefix('r1'))).toEqual(shards);
+    await nodes.pop()![Symbol.asyncDispose]();
+    await head[Symbol.asyncDispose]();
+
+    await boot();
+    expect(head.of('referenceReady')).toEqual([]);
+  });
+
   it('gives back what it may not encode, and makes nothing', async () => {
     await submit(['shop_1', 'shop_2']);
     const logPath = join(dir, 'log.jsonl');

@@ -318,6 +318,26 @@ describe('who encodes', () => {
     });
   });
 
+  it('does not pass on when its holder dies with the reference in the store: its next life says so first', async () => {
+    await open();
+    const holder = await scene.join('n1', { bootId: 'b1' });
+    const manifest = encodingRun(some('a', 40));
+    await scene.run(manifest);
+    await holder.has('a_1');
+    const other = await scene.join('n2');
+    await holder[Symbol.asyncDispose]();
+    const ready = { runId: 'r1', database: 'a', grantEpoch: 1, shard: 's1', digest: 'd', wasEncoded: true };
+    const next = await scene.join('n1', { bootId: 'b2', references: [ready] });
+    await waitUntil('both have some of it', () => next.batches.length > 0 && other.batches.length > 0);
+    for (const node of [next, other]) {
+      expect(node.batches[0]).toMatchObject({ grantEpoch: 0, reference: { runId: 'r1', shard: 's1' } });
+    }
+    const name = grantName(encodingOf(manifest, 'a'), 'a');
+    const record = async (): Promise<unknown> => JSON.parse(String((await scene.store.read(name))?.bytes));
+    await waitUntil('the place is recorded', async () => ((await record()) as { ready: unknown }).ready !== null);
+    expect(await record()).toMatchObject({ epoch: 1, ready: { run_id: 'r1', shard: 's1' } });
+  });
+
   it('passes on when its holder is lost, under the next epoch, and what the former holder brings is refused', async () => {
     await open({ lostAfterMs: 400 });
     const [first, second] = [await scene.join('n1'), await scene.join('n2')];
