@@ -55,6 +55,9 @@ export interface RunRecord {
   beat(): Promise<void>;
 }
 
+/** Puts the row of an attempt that no node can run into the store and tells the run what came of it. */
+export type WriteVerdict = (run: ActiveRun, task: LedgerTask, error: string) => void;
+
 /** Puts the synthetic row of a lost attempt into the store and tells the run what came of it. */
 export type WriteLoss = (run: ActiveRun, task: LedgerTask, cause: string) => void;
 
@@ -65,6 +68,7 @@ export interface ActiveRunOptions {
   readonly nodes: RunNodes;
   readonly record: RunRecord;
   readonly writeLoss: WriteLoss;
+  readonly writeVerdict: WriteVerdict;
   readonly log: Logger;
   /** Tasks that may be out at once; 0 = no limit. */
   readonly maxInFlight: number;
@@ -104,6 +108,10 @@ export class ActiveRun {
   readonly #open = new Set<string>();
   /** How often a node could not open this run. */
   readonly #failures = new Map<string, number>();
+  /** How often each node could not work on a database, by database and node. */
+  readonly #databaseFailures = new Map<string, Map<string, number>>();
+  /** Databases that no node can work on, each with the reason. */
+  readonly #dead = new Map<string, string>();
   readonly #helperFailures = new Map<string, number>();
   #isNaming = false;
   #doubt: Doubt | undefined;
@@ -292,6 +300,7 @@ export class ActiveRun {
   nodeGone(node: string, cause: string): TaskKey[] {
     const gone = this.loseTasks(node, cause);
     this.#failures.delete(node);
+    for (const failures of this.#databaseFailures.values()) failures.delete(node);
     this.nodeClosed(node, {});
     return gone;
   }
@@ -309,6 +318,35 @@ export class ActiveRun {
     this.#failures.set(node, times);
     if (connected.every((each) => (this.#failures.get(each) ?? 0) >= tries)) this.fail(error);
     return times < tries;
+  }
+
+  /**
+   * `node` cannot work on the tasks of one database; they come back from it. When each of `connected` has used its tries
+   * up, those tasks get a row that says why; the others go on.
+   * @param tries how often a node may try
+   * @returns whether it may try again
+   */
+  databaseFailed(node: string, database: string, error: string, connected: readonly string[], tries: number): boolean {
+    const failures = this.#databaseFailures.get(database) ?? new Map<string, number>();
+    this.#databaseFailures.set(database, failures);
+    const times = (failures.get(node) ?? 0) + 1;
+    failures.set(node, times);
+    this.#log.error({ node, database, times, error }, 'the database cannot be worked on at this node');
+    if (connected.every((each) => (failures.get(each) ?? 0) >= tries)) this.#dead.set(database, error);
+    this.#changed();
+    return times < tries;
+  }
+
+  /** What waits, and comes back, of databases that no node can work on is not handed out any more. */
+  #buryDead(): void {
+    if (this.#phase.kind !== 'running') return;
+    for (const [database, error] of this.#dead) {
+      const tasks = this.ledger.bury(database);
+      if (tasks.length === 0) continue;
+      const instances = tasks.map(nameOf);
+      this.#log.error({ database, tasks: tasks.length, instances, error }, 'no node can work on these: they end so');
+      for (const task of tasks) this.#options.writeVerdict(this, task, error);
+    }
   }
 
   /** Forgets the run without an end: whoever adopts it next goes on from the store. */
@@ -385,6 +423,7 @@ export class ActiveRun {
   }
 
   #changed(): void {
+    this.#buryDead();
     this.advance();
     for (const listener of this.#listeners) listener();
   }

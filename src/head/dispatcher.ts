@@ -84,7 +84,12 @@ export class Dispatcher {
   returned(run: ActiveRun, node: string, database: string, reason: string): void {
     const key = keyOf(node, run.runId, database);
     this.#steals.delete(key);
-    if (reason) this.#pauses.set(key, performance.now() + PAUSE_MS);
+    if (reason) this.pause(run, node, database, PAUSE_MS);
+  }
+
+  /** `node` gets nothing of `database` for now. */
+  pause(run: ActiveRun, node: string, database: string, ms: number): void {
+    this.#pauses.set(keyOf(node, run.runId, database), performance.now() + ms);
   }
 
   #dispatch(): void {

@@ -209,10 +209,11 @@ export class Grants {
     grant.seeded.delete(manifest.run_id);
   }
 
-  /** `node` is lost, left, or cannot encode: what it holds passes on. With `manifest`: only what concerns that run. */
-  release(node: string, manifest?: RunFacts): void {
+  /** `node` is lost, left, or cannot encode: what it holds passes on. With `manifest`: only what concerns that run, and `only` of its databases. */
+  release(node: string, manifest?: RunFacts, only?: string): void {
     for (const grant of this.#grants.values()) {
       const { state, encoding, database } = grant;
+      if (only !== undefined && database !== only) continue;
       if ((state.kind !== 'held' && state.kind !== 'granting') || state.node !== node) continue;
       if (manifest && encodingOf(manifest, database) !== encoding) continue;
       this.#free(grant);

@@ -134,6 +134,7 @@ export class Head implements AsyncDisposable {
       address: () => this.#address,
       nodes: this.#runNodes(),
       writeLoss: losses.write,
+      writeVerdict: losses.writeVerdict,
       facts: (run) => this.#beatFacts(run),
       settleMs: options.settleMs ?? SETTLE_MS,
       holdsLease: mayAct,

@@ -1,6 +1,6 @@
 /**
- * Gives a lost attempt its row: `actor-lost`, with the cause beside it (DESIGN rule 2, W-05). First writer wins, so a row
- * that the node had stored before it died speaks instead.
+ * Gives a lost attempt its row: `actor-lost`, with the cause beside it (DESIGN rule 2, W-05), and one that no node can run
+ * `dispatch-failure`. First writer wins, so a row that the node had stored before it died speaks instead.
  *
  * Invariants: L1 every loss ends in one word to its run: the synthetic row is stored, or a row is there. L2 a store that
  * does not answer is asked again until it does or the head stops; until then the task counts as out.
@@ -13,7 +13,7 @@ import { jsonBytes } from '../kernel/json.ts';
 import type { Logger } from '../kernel/log.ts';
 import { sleep } from '../kernel/retry.ts';
 import { isErrorRow, parseRow, type StoredRow } from '../run/canonical-row.ts';
-import { isLostRow, lostRow } from '../run/synthetic-row.ts';
+import { isLostRow, lostRow, undispatchedRow } from '../run/synthetic-row.ts';
 import { createOrConfirm } from '../store/create-or-confirm.ts';
 import { rowName } from '../store/layout.ts';
 import type { ObjectStore, StoredObject } from '../store/port.ts';
@@ -51,7 +51,22 @@ export class Losses {
     void this.#limit(() => this.#store(run, key, bytes, cause)).then(this.#options.onSettled);
   };
 
-  async #store(run: ActiveRun, key: TaskKey, bytes: Buffer, cause: string): Promise<void> {
+  /** Stores the row of `task`'s present attempt, which no node can run, and tells `run`. Never throws. */
+  readonly writeVerdict = (run: ActiveRun, task: LedgerTask, error: string): void => {
+    const { instanceId, database, attempt } = task;
+    const key = { instanceId, attempt };
+    const bytes = jsonBytes(undispatchedRow({ instanceId, database, attempt, cause: error }));
+    const stored = (): void => run.rowFound(key, true);
+    void this.#limit(() => this.#store(run, key, bytes, error, stored)).then(this.#options.onSettled);
+  };
+
+  async #store(
+    run: ActiveRun,
+    key: TaskKey,
+    bytes: Buffer,
+    cause: string,
+    stored = (): void => run.lossStored(key, cause),
+  ): Promise<void> {
     const { store, log, signal, mayWrite } = this.#options;
     const name = rowName(run.runId, key.instanceId, key.attempt);
     while (!signal.aborted) {
@@ -60,7 +75,7 @@ export class Losses {
           failPoint('head.before-lost-row');
           const outcome = await createOrConfirm(store, name, bytes, { signal });
           failPoint('head.after-lost-row');
-          if (outcome.kind !== 'conflict') return run.lossStored(key, cause);
+          if (outcome.kind !== 'conflict') return stored();
           return this.#standing(run, key, outcome.standing, cause);
         }
         await sleep(PAUSE_MS, signal);

@@ -20,7 +20,7 @@ export type TaskPhase =
   | { readonly kind: 'waiting' }
   /** Handed to a node. `startedMs` once an actor has it. */
   | { readonly kind: 'out'; readonly node: string; readonly startedMs: number | undefined }
-  /** Lost with its node; the row that says so is on its way to the store. */
+  /** Lost with its node, or no node can run it; the row that says so is on its way to the store. */
   | { readonly kind: 'losing' }
   | { readonly kind: 'row'; readonly isError: boolean }
   /** Ended without a row: it could not be stored. */
@@ -235,6 +235,15 @@ export class RunLedger {
     this.#leave(task);
     this.#wait(task, this.#queues.get(task.database), 'front');
     return { wasStarted };
+  }
+
+  /** Takes every waiting task of `database` out of the line, for good: each counts as out until `row` or `lost` says more. */
+  bury(database: string): LedgerTask[] {
+    const tasks = this.#queues.get(database)?.waiting.take(Infinity) ?? [];
+    for (const task of tasks) task.phase = LOSING;
+    this.#waiting -= tasks.length;
+    this.#losing += tasks.length;
+    return tasks;
   }
 
   /** The started task went down with its node: it counts as out until `lost` or `row` says how its row came out. */

@@ -2,9 +2,9 @@
  * What nodes say of one run, and what it means for the run, the grants and the dispatch.
  *
  * Invariants: W1 a word about a run that is being adopted is kept for it; one about a run that nobody knows is dropped: its
- * rows are in the store. W2 a reference that a node could not use is not offered again.
+ * rows are in the store. A node that cannot work on one database goes on with the others. W2 a reference that a node could not use is not offered again.
  */
-import { Outcome, type ReferenceReady, type TaskEnded } from '../gen/skein/v1/node.ts';
+import { Outcome, type DatabaseFailed, type ReferenceReady, type TaskEnded } from '../gen/skein/v1/node.ts';
 import type { Logger } from '../kernel/log.ts';
 import type { ActiveRun } from './active-run.ts';
 import type { Dispatcher } from './dispatcher.ts';
@@ -27,6 +27,8 @@ export interface RunWordsOptions {
 
 /** A node that could not open a run is asked again after this. */
 const OPEN_AGAIN_MS = 5_000;
+/** One that has used its tries up is asked for a database no sooner than this: others may have left meanwhile. */
+const GIVEN_UP_MS = 60_000;
 
 export class RunWords {
   readonly #options: RunWordsOptions;
@@ -60,6 +62,9 @@ export class RunWords {
       case 'runFailed':
         this.#runFailed(run, node, event.value.error);
         break;
+      case 'databaseFailed':
+        this.#databaseFailed(run, node, event.value);
+        break;
       case 'referenceReady':
         this.#referenceReady(run, node, event.value);
         break;
@@ -92,6 +97,14 @@ export class RunWords {
       const session = roster.get(node)?.session;
       if (session?.state === 'connected') offer(run, session);
     }, OPEN_AGAIN_MS).unref();
+  }
+
+  #databaseFailed(run: ActiveRun, node: string, { database, error }: DatabaseFailed): void {
+    const { grants, roster, dispatcher, openTries } = this.#options;
+    grants.release(node, run.manifest, database);
+    const connected = roster.connected().map(({ name }) => name);
+    const mayRetry = run.databaseFailed(node, database, error, connected, openTries);
+    dispatcher.pause(run, node, database, mayRetry ? OPEN_AGAIN_MS : GIVEN_UP_MS);
   }
 
   #referenceReady(run: ActiveRun, node: string, said: ReferenceReady): void {

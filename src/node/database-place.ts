@@ -41,7 +41,7 @@ export interface RunPlaces {
   readonly taskById: ReadonlyMap<string, Task>;
   /**
    * Brings what the database's tasks need, if it is not there. For one database at a time.
-   * @throws SkeinError NOT_FOUND | CORRUPT | INVALID_INPUT: this run cannot work here; STORE_UNAVAILABLE | DISK_FULL |
+   * @throws SkeinError NOT_FOUND | CORRUPT | INVALID_INPUT: this database cannot be worked on here; STORE_UNAVAILABLE | DISK_FULL |
    * DEADLINE …: not now
    */
   prepare(request: PlaceRequest): Promise<PlaceOutcome>;
@@ -59,6 +59,6 @@ export interface PlacesRequest {
 export interface NodePlaces {
   /** The locks over everything in these places; the node that uses them takes it over and closes it. */
   readonly locks: LockKeeper;
-  /** @throws as `RunPlaces.prepare` */
+  /** @throws SkeinError NOT_FOUND | CORRUPT | INVALID_INPUT: nothing of this run can work here; STORE_UNAVAILABLE …: not now */
   open(run: PlacesRequest): Promise<RunPlaces>;
 }

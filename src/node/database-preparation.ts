@@ -42,7 +42,7 @@ export class DatabasePreparation {
     return this.#places.get(database);
   }
 
-  /** @throws SkeinError CANCELLED when the node stops; NOT_FOUND | CORRUPT | INVALID_INPUT …: this run cannot work here */
+  /** @throws SkeinError CANCELLED when the node stops; NOT_FOUND | CORRUPT | INVALID_INPUT …: nothing of this database can work here */
   async prepare(request: PlaceRequest): Promise<PlaceOutcome> {
     const { database } = request;
     const before = this.#turns.get(database);

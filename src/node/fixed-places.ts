@@ -4,10 +4,15 @@
  *
  * Invariant: P1 no grant is needed to build here: whoever shares these roots shares the lock over each database in them.
  */
+import pLimit from 'p-limit';
+
 import { openDataset } from '../dataset/dataset.ts';
+import { isSkeinError, type SkeinError } from '../kernel/errors.ts';
 import type { DatabasePlace, NodePlaces, PlacesRequest, RunPlaces } from './database-place.ts';
 import { LockKeeper } from './lock-keeper.ts';
 import { downloadSetup } from './setup-download.ts';
+
+const DATABASES_AT_ONCE = 4;
 
 export interface FixedPlacesOptions {
   /** The dataset on this machine. */
@@ -32,16 +37,29 @@ async function openRun(
 ): Promise<RunPlaces> {
   const { framework: combo, databases } = settings;
   const dataset = await openDataset(datasetDir);
-  if (combo.mode !== 'oracle') {
-    const roots = { slayer_otf_cache: cacheRoot, slayer_models_otf: referenceRoot };
-    const reports = await downloadSetup({ store, runId, combo, roots, databases, locks, signal });
-    for (const report of reports) {
-      if (report.kind === 'broken') log.warn({ run: runId, ...report }, 'seed not taken');
+  /** Databases whose required setup is not whole in the store. */
+  const failed = new Map<string, SkeinError>();
+  const roots = { slayer_otf_cache: cacheRoot, slayer_models_otf: referenceRoot };
+  const bring = async (database: string): Promise<void> => {
+    try {
+      const reports = await downloadSetup({ store, runId, combo, roots, databases: [database], locks, signal });
+      for (const report of reports) {
+        if (report.kind === 'broken') log.warn({ run: runId, ...report }, 'seed not taken');
+      }
+    } catch (error) {
+      if (!isSkeinError(error, 'NOT_FOUND', 'CORRUPT')) throw error;
+      failed.set(database, error);
     }
+  };
+  if (combo.mode !== 'oracle') {
+    const limit = pLimit(DATABASES_AT_ONCE);
+    await Promise.all(databases.map((database) => limit(() => bring(database))));
   }
   return {
     taskById: dataset.taskById,
     prepare: async ({ database, grantEpoch }) => {
+      const error = failed.get(database);
+      if (error) throw error;
       const place: DatabasePlace = {
         datasetDir: dataset.dir,
         databasePath: dataset.databasePath(database),

@@ -334,17 +334,6 @@ export class Node implements AsyncDisposable {
     this.#send({ $case: 'runClosed', value: { runId, helperFailures } });
   }
 
-  /** Gives back all of the run, then says that it cannot be worked on here. Once. */
-  async #fail(runId: string, error: string): Promise<void> {
-    const run = this.#runs.get(runId);
-    if (!run || this.#closing.has(runId)) return;
-    this.#options.log.error({ run: runId, error }, 'run cannot go on here');
-    run.executor.drain(0);
-    await run.executor.drained();
-    this.#send({ $case: 'runFailed', value: { runId, error } });
-    await this.#close(runId);
-  }
-
   #hosting(): RunHosting {
     const { store, log, places, spool, actors } = this.#options;
     const locks = lockServices(places.locks, (wait) => log.info(wait, 'an actor waits for a lock'));
@@ -373,7 +362,8 @@ export class Node implements AsyncDisposable {
         this.#areActorsTold = false;
         setImmediate(() => this.#tellActors());
       },
-      failed: (error) => void this.#fail(runId, describeError(error)),
+      databaseFailed: (database, error) =>
+        this.#send({ $case: 'databaseFailed', value: { runId, database, error: describeError(error) } }),
       referenceReady: (reference, settle) => this.#referenceReady(runId, reference, settle),
     };
   }

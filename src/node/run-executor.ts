@@ -40,8 +40,8 @@ export interface RunReports {
   ended(task: QueuedTask, end: TaskEnd): void;
   /** How many actors of the run live, and how many are coming to life. */
   actorsChanged(live: number, pending: number): void;
-  /** This run cannot work here at all. */
-  failed(error: unknown): void;
+  /** The run's tasks of this database cannot work here; those that wait go back behind this. */
+  databaseFailed(database: string, error: unknown): void;
 }
 
 /** Tasks of one database as the head hands them out. */
@@ -239,8 +239,10 @@ export class RunExecutor {
       this.#giveBack(this.#queue.clear(database), outcome.reason);
     } catch (error) {
       if (this.#stop === 'killing') return;
+      log.error({ run: runId, database, error: describeError(error) }, 'database cannot be worked on here');
+      // First the reason: what comes back is not to be handed out to this node again.
+      reports.databaseFailed(database, error);
       this.#giveBack(this.#queue.clear(database));
-      reports.failed(error);
     }
   }
 

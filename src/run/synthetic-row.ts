@@ -71,6 +71,27 @@ export function lostRow({ instanceId, database, attempt, cause }: LostAttempt, n
   return { ...blank, error: ACTOR_LOST, attempt, synthetic };
 }
 
+/** The `reason` of an attempt that could not be given to any actor (W-07). */
+export const DISPATCH_FAILURE = 'dispatch-failure';
+
+/** What the head knows of an attempt that no node can run. */
+export interface UndispatchedAttempt {
+  readonly instanceId: string;
+  readonly database: string;
+  readonly attempt: number;
+  /** What the nodes said. */
+  readonly cause: string;
+}
+
+/** The row of an attempt that was never started, since no node can work on its database. */
+export function undispatchedRow({ instanceId, database, attempt, cause }: UndispatchedAttempt, nowMs = Date.now()) {
+  const startedAt = nowMs / 1000;
+  const synthetic: SyntheticMark = { reason: DISPATCH_FAILURE, cause };
+  const blank = blankRowOf({ instanceId, database, userQuery: '', groundTruthSql: null, startedAt });
+  const error = `${DISPATCH_FAILURE}: no node can work on database ${database}: ${cause}`;
+  return { ...blank, error, attempt, synthetic };
+}
+
 /** Whether `row` stands for an attempt that was lost with its actor or node, and may therefore be started again. */
 export function isLostRow(row: Readonly<Record<string, unknown>>): boolean {
   const synthetic = row['synthetic'];

@@ -142,6 +142,13 @@ export class ScriptedNode implements AsyncDisposable {
     this.#link?.send({ $case: 'runFailed', value: { runId, error } });
   }
 
+  /** It cannot work on a database: says so, and gives back what it has of it. */
+  databaseFailed(runId: string, database: string, error: string): void {
+    this.#link?.send({ $case: 'databaseFailed', value: { runId, database, error } });
+    const own = [...this.held.values()].filter((task) => task.database === database);
+    for (const { instanceId } of own) this.says(instanceId, Outcome.RETURNED);
+  }
+
   leaves(): void {
     this.#link?.send({ $case: 'leaving', value: { reason: 'asked to' } });
   }

@@ -179,17 +179,21 @@ describe('a node on a data dir', () => {
     expect(head.of('runFailed')).toEqual([]);
   });
 
-  it('says that a run cannot be worked on when its required setup is not there, and gives back all of it', async () => {
+  it('gives back the tasks of a database whose required setup is not there, says why, and goes on with the others', async () => {
     await submit(['shop_1', 'inn_1']);
     const marker = 'runs/r1/slayer_setup/slayer_otf_cache/shop/_cache_fp.txt';
     await store.remove(marker, (await store.stat(marker))!.generation);
     await start('one');
     await head.openRun('one', 'r1');
     head.batch('one', 'r1', ['shop_1'], { grantEpoch: 1 });
-    await waitUntil('it says so', () => head.of('runFailed').length === 1);
-    expect(head.of('runFailed')[0]?.error).toMatch(/slayer_otf_cache\/shop.*not whole/);
-    expect(head.ends()).toEqual({ shop_1: ['returned'] });
-    await waitUntil('it closes it', () => head.of('runClosed').length === 1);
+    head.batch('one', 'r1', ['inn_1'], { grantEpoch: 1 });
+    await waitUntil('both have ended', () => Object.keys(head.ends()).length === 2, 15_000);
+    expect(head.of('databaseFailed')).toMatchObject([{ runId: 'r1', database: 'shop' }]);
+    expect(head.of('databaseFailed')[0]?.error).toMatch(/slayer_otf_cache\/shop.*not whole/);
+    expect(head.ends()).toEqual({ shop_1: ['returned'], inn_1: ['ok'] });
+    const heard = head.heard.map(({ event }) => event.$case);
+    expect(heard.indexOf('databaseFailed')).toBeLessThan(heard.indexOf('taskEnded'));
+    expect(head.of('runFailed')).toEqual([]);
   });
 
   it("takes the run's seed for the granted reference at once, in a root of its own", async () => {

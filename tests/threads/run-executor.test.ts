@@ -137,7 +137,7 @@ async function rig(
         ends.set(instanceId, end);
       },
       actorsChanged: () => {},
-      failed: () => {},
+      databaseFailed: () => {},
     },
     log: createLogger(),
     workDir: join(workDir, 'run'),

@@ -103,6 +103,40 @@ describe('a run on nodes', () => {
     expect(await scene.end()).toMatchObject({ state: RunState.FAILED, error: 'no dataset here either' });
   });
 
+  it('gives the tasks of a database that one node cannot work on to another, and that node the rest', async () => {
+    await open();
+    const [bad, good] = [await scene.join('n1', { actors: 1 }), await scene.join('n2', { actors: 1 })];
+    await scene.run(noop(['a_1', 'a_2', 'b_1', 'b_2']));
+    await waitUntil('all are out', () => bad.held.size + good.held.size === 4);
+    const database = [...bad.held.values()][0]!.database;
+    bad.databaseFailed('r1', database, 'its setup is not whole');
+    await good.has(`${database}_1`, `${database}_2`);
+    for (const node of [bad, good]) for (const id of [...node.held.keys()]) await node.ends(id);
+    expect(await scene.end()).toMatchObject({ state: RunState.DONE, rowsOk: 4, rowsError: 0 });
+  });
+
+  it('ends what no node can work on with rows that say why, and everything else as ever', async () => {
+    await open();
+    const nodes = [await scene.join('n1'), await scene.join('n2')];
+    await scene.run(noop(['a_1', 'a_2', 'b_1', 'b_2', 'b_3']));
+    await waitUntil('all are out', () => nodes.reduce((sum, { held }) => sum + held.size, 0) === 5);
+    for (const node of nodes) {
+      for (let times = 0; times < 3; times += 1) node.databaseFailed('r1', 'a', 'its setup is not whole');
+    }
+    await waitUntil('they have their rows', async () => {
+      // What was on its way to one when it said so comes back, too.
+      for (const node of nodes) for (const id of node.held.keys()) if (id < 'b') node.says(id, Outcome.RETURNED);
+      return (await scene.progress()).rowsError === 2;
+    });
+    for (const node of nodes) for (const id of [...node.held.keys()]) await node.ends(id);
+    expect(await scene.end()).toMatchObject({ state: RunState.DONE, rowsOk: 3, rowsError: 2, retried: 0 });
+    expect(await scene.row('a_1')).toMatchObject({
+      error: 'dispatch-failure: no node can work on database a: its setup is not whole',
+      attempt: 1,
+      synthetic: { reason: 'dispatch-failure', cause: 'its setup is not whole' },
+    });
+  });
+
   it('tells what it is and what it does', async () => {
     await open();
     const node = await scene.join('n1', { actors: 3 });

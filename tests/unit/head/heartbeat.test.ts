@@ -40,6 +40,7 @@ async function adopted(store: ObjectStore, mayWrite = (): boolean => true, troub
     nodes: { drain: () => {}, close: () => {}, revoke: () => {} },
     record: heartbeat,
     writeLoss: () => {},
+    writeVerdict: () => {},
     log: createLogger(),
     maxInFlight: 0,
   });

@@ -26,6 +26,7 @@ function runAtNode(): ActiveRun {
     nodes: { drain() {}, close() {}, revoke() {} },
     record: { end: async () => {}, stop: async () => {}, halt() {}, names: () => true, beat: async () => {} },
     writeLoss() {},
+    writeVerdict() {},
     log: createLogger(),
     maxInFlight: 0,
   });
