@@ -23,6 +23,7 @@ import { fetchHome, fetchLines } from './fetch-home.ts';
 import { leanMemoryFor } from './lean-memory.ts';
 import { plural } from './progress-text.ts';
 import type { ProgressView } from './progress-view.ts';
+import { storeFolder } from './shared-flags.ts';
 import { summarize, type RunSummary, type SummaryInput } from './run-summary.ts';
 
 export interface RunToEnd {
@@ -147,13 +148,24 @@ export async function bringHome(
 }
 
 async function embedded(
-  { store, manifest, actors, graceMs, logFile }: RunToEnd,
+  { store, manifest, actors, graceMs, outDir, logFile }: RunToEnd,
   { env, stop }: CliContext,
   onProgress: (progress: RunProgress) => void,
 ): Promise<EmbeddedRunEnd> {
   const { runEmbedded } = await import('../embed/embedded-run.ts');
   await mkdir(dirname(logFile), { recursive: true });
-  return await runEmbedded({ store, manifest, actors, graceMs, drain: stop.drain, env, logPath: logFile, onProgress });
+  return await runEmbedded({
+    store,
+    manifest,
+    actors,
+    graceMs,
+    drain: stop.drain,
+    env,
+    logPath: logFile,
+    onProgress,
+    // A store in a folder is no less there than a spool beside it.
+    ...(storeFolder(store) === undefined && { spoolDir: join(outDir, '.spool', manifest.run_id) }),
+  });
 }
 
 export function isBug(error: unknown): boolean {

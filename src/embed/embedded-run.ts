@@ -8,7 +8,7 @@ import { hostname } from 'node:os';
 import { RunState, type WatchRunResponse } from '../gen/skein/v1/run.ts';
 import { Head } from '../head/head.ts';
 import type { Manifest } from '../run/manifest.ts';
-import { asError } from '../kernel/errors.ts';
+import { asError, SkeinError } from '../kernel/errors.ts';
 import { createLogger } from '../kernel/log.ts';
 import { Node } from '../node/node.ts';
 import { fixedPlaces } from '../node/places.ts';
@@ -16,6 +16,7 @@ import type { ObjectStore } from '../store/port.ts';
 import { ONE_PROCESS } from '../wire/channel.ts';
 import { HeadClient } from '../wire/head-client.ts';
 import { progressOf, type RunProgress } from './run-progress.ts';
+import { RunSpool } from './run-spool.ts';
 import { makeWorkDir } from './work-dir.ts';
 
 export interface EmbeddedRunOptions {
@@ -28,6 +29,11 @@ export interface EmbeddedRunOptions {
   /** Aborts on the first Ctrl-C: nothing new is started. */
   readonly drain: AbortSignal;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /**
+   * Where what the store does not take is kept over the end of this command; whoever gives the same folder next ships it
+   * first. Absent: nowhere, for a store on the same disk.
+   */
+  readonly spoolDir?: string;
   /** JSON lines of head and node; absent: none. */
   readonly logPath?: string;
   onProgress?(progress: RunProgress): void;
@@ -46,18 +52,24 @@ export async function runEmbedded(options: EmbeddedRunOptions): Promise<Embedded
   const log = createLogger(options.logPath);
   const security = { token: randomBytes(32).toString('hex') };
   try {
+    const nodeBootId = randomUUID();
+    const { spoolDir } = options;
+    await using kept =
+      spoolDir === undefined ? undefined : await RunSpool.open(spoolDir, manifest.run_id, nodeBootId, log);
     const [headId, bootId] = [`command-${randomUUID()}`, randomUUID()];
     const headLog = log.child({ part: 'head' });
     await using head = await Head.start({ store, security, log: headLog, kind: 'embedded', headId, bootId });
     const lost = Promise.withResolvers<never>();
     lost.promise.catch(() => {});
     await using _node = await Node.start({
+      bootId: nodeBootId,
       name: `embedded-${hostname().replaceAll(/[^A-Za-z0-9.-]/g, '-')}-${process.pid}`,
       address: head.address,
       security,
       actors,
       store,
-      workDir: await makeWorkDir(),
+      workDir: kept ? kept.workDir : await makeWorkDir(),
+      ...(kept && { spool: kept.spool }),
       places: fixedPlaces({
         datasetDir: manifest.dataset_dir,
         cacheRoot: manifest.cache_root,
@@ -69,10 +81,18 @@ export async function runEmbedded(options: EmbeddedRunOptions): Promise<Embedded
     });
     using client = new HeadClient(head.address, security, { keepalive: ONE_PROCESS });
     await client.startRun(manifest.run_id);
-    return await Promise.race([follow(client, options, drain), lost.promise]);
+    const end = await Promise.race([follow(client, options, drain), lost.promise]);
+    return kept ? withKept(end, kept, manifest.run_id) : end;
   } catch (error) {
     return { kind: 'failed', error: asError(error) };
   }
+}
+
+/** Says of rows that could not be stored where they are. */
+function withKept(end: EmbeddedRunEnd, { rows, dir }: RunSpool, runId: string): EmbeddedRunEnd {
+  if (end.kind !== 'failed' || rows === 0) return end;
+  const text = `run ${runId}: ${rows} rows could not be stored; they are kept in ${dir}, and who goes on with it ships them first`;
+  return { kind: 'failed', error: new SkeinError('STORE_UNAVAILABLE', text, { cause: end.error }) };
 }
 
 async function follow(client: HeadClient, options: EmbeddedRunOptions, drain: AbortSignal): Promise<EmbeddedRunEnd> {

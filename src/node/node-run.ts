@@ -24,6 +24,8 @@ export interface RunHosting {
   readonly log: Logger;
   readonly places: NodePlaces;
   readonly spool: Spool | undefined;
+  /** Whether what the store refuses is tried until it is taken; else it stays in the spool, if there is one. */
+  readonly isPatient: boolean;
   readonly runtime: ActorRuntime;
   readonly slots: ActorSlots;
   readonly actors: number;
@@ -55,12 +57,12 @@ export interface NodeRun {
 
 /** @throws SkeinError NOT_FOUND | CORRUPT | INVALID_INPUT …: this run cannot work here */
 export async function openRun(hosting: RunHosting, runId: string, reports: NodeRunReports): Promise<NodeRun> {
-  const { store, log, places, spool, signal, slots, onStoreTrouble } = hosting;
+  const { store, log, places, spool, isPatient, signal, slots, onStoreTrouble } = hosting;
   const manifest = await readManifest(store, runId);
   const settings = runSettings(manifest);
   const workDir = join(hosting.workDir, runId);
   const runPlaces = await places.open({ store, runId, manifest, settings, log, signal });
-  const shipper = new Shipper({ store, runId, log, ...(spool && { keepTrying: signal, onStoreTrouble }) });
+  const shipper = new Shipper({ store, runId, log, ...(isPatient && { keepTrying: signal, onStoreTrouble }) });
   const databases: DatabasePreparation = new DatabasePreparation({
     runId,
     places: runPlaces,
@@ -76,7 +78,7 @@ export async function openRun(hosting: RunHosting, runId: string, reports: NodeR
     settings,
     shipper,
     signal,
-    ...(spool && { patienceMs: FLUSH_PATIENCE_MS }),
+    ...(isPatient && { patienceMs: FLUSH_PATIENCE_MS }),
     placeOf: (database) => databases.placeOf(database),
     onReady: (reference) => {
       const word = databases.grantReady(reference);

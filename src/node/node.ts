@@ -49,9 +49,9 @@ export interface NodeOptions {
   /** Where datasets, caches and references are on this machine. The node closes its locks when it stops. */
   readonly places: NodePlaces;
   /**
-   * Keeps what the store does not have yet over the node's death; the node closes it when it stops. Absent: a row that
-   * the store refuses is reported as such, and a death loses what was not stored. That is right for the embedded default:
-   * its folder goes with the command, and a store on the same disk is no safer than a spool on it.
+   * Keeps what the store does not have yet over the node's death; the node closes it when it stops. With `reconnect` a row
+   * is tried until the store takes it; else, for a node inside a command, one that the store refuses is reported as such
+   * and stays here. Absent: it is lost, which is right where the store is a folder on the same disk.
    */
   readonly spool?: Spool | undefined;
   /** What actors may see of the daemon's environment is cut from this. */
@@ -109,6 +109,7 @@ export class Node implements AsyncDisposable {
     this.#recovery =
       spool &&
       new SpoolRecovery({
+        isPatient: this.#isPatient,
         spool,
         store,
         log,
@@ -151,7 +152,7 @@ export class Node implements AsyncDisposable {
       // The first greeting came before there was a link to send it on.
       node.#greet(true);
       for (const event of node.#early.splice(0)) node.#send(event);
-      if (spool) {
+      if (spool && node.#isPatient) {
         const heed = (): void => node.#health.set('spool', spool.trouble);
         node.#stopWatchingSpool = spool.onChange(heed);
         heed();
@@ -203,6 +204,11 @@ export class Node implements AsyncDisposable {
     await spool?.[Symbol.asyncDispose]();
     // What the spool owes may lie in a task's scratch: the next life ships it and sweeps.
     if (!isOwing) await rm(this.#workDir, { recursive: true, force: true });
+  }
+
+  /** A daemon waits for its store as for its head; inside a command somebody waits for the command. */
+  get #isPatient(): boolean {
+    return this.#options.spool !== undefined && this.#options.reconnect === true;
   }
 
   #send(event: Event): void {
@@ -342,6 +348,7 @@ export class Node implements AsyncDisposable {
       log,
       places,
       spool,
+      isPatient: this.#isPatient,
       runtime: this.#host,
       slots: this.#slots,
       actors,

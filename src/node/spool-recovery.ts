@@ -36,6 +36,8 @@ export interface RecoveryOptions {
   readonly spool: Spool;
   readonly store: ObjectStore;
   readonly log: Logger;
+  /** Whether what the store refuses is tried until it is taken; else it is reported as not stored, and stays. */
+  readonly isPatient: boolean;
   /** Fires when the node stops: what is not shipped stays. */
   readonly signal: AbortSignal;
   readonly ended: (
@@ -105,7 +107,12 @@ export class SpoolRecovery {
     );
     const limit = pLimit(AT_ONCE);
     await Promise.all([
-      ...results.map((result) => limit(() => this.#patiently('a row', () => this.#result(result)))),
+      ...results.map((result) =>
+        limit(async () => {
+          const failure = await this.#patiently('a row', () => this.#result(result));
+          if (failure !== undefined) this.#unstored(result, failure);
+        }),
+      ),
       ...orphans.map((orphan) => limit(() => this.#patiently('a verdict', () => this.#orphan(orphan)))),
       ...grants.map((grant) => limit(() => this.#patiently('a reference', () => this.#grant(grant)))),
     ]);
@@ -119,6 +126,7 @@ export class SpoolRecovery {
     const row = parseJson(`the spooled row of ${instanceId}`, bytes) as TaskRow;
     const end: RowEnd = await shipper.row({ instanceId, attempt, bytes, isSynthetic: row.synthetic !== undefined });
     if (end.kind === 'kept') return;
+    if (end.kind === 'unstored') throw end.error;
     this.#results.delete(result);
     spool.rowStored(id);
     log.info({ run: runId, instance: instanceId, attempt, end: end.kind }, 'spool: row of an earlier life stored');
@@ -150,6 +158,7 @@ export class SpoolRecovery {
     const row = verdictRow({ instanceId, database, attempt }, undefined, verdict);
     const end = await this.#shipper(runId).row({ instanceId, attempt, bytes: jsonBytes(row), isSynthetic: true });
     if (end.kind === 'kept') return;
+    if (end.kind === 'unstored') throw end.error;
     log.warn({ run: runId, instance: instanceId, attempt, cause }, 'task lost with an earlier life of this node');
     spool.settle(id);
   }
@@ -170,6 +179,13 @@ export class SpoolRecovery {
       return referenceReady(runId, reference, () => spool.settle(word));
     }
     spool.settle(id);
+  }
+
+  /** Whoever is inside a command waits no longer for the store: the next one ships it. */
+  #unstored(result: Left<SpoolResult>, error: unknown): void {
+    const { runId, instanceId, attempt } = result;
+    this.#results.delete(result);
+    this.#options.ended(runId, { instanceId, attempt }, { kind: 'unstored', error: describeError(error) });
   }
 
   #forget(entry: { readonly id: number; readonly runId: string }, reason: string): void {
@@ -199,31 +215,36 @@ export class SpoolRecovery {
   }
 
   #shipper(runId: string): Shipper {
-    const { store, log, signal, onStoreTrouble } = this.#options;
+    const { store, log, isPatient, signal, onStoreTrouble } = this.#options;
     let shipper = this.#shippers.get(runId);
     if (!shipper) {
-      shipper = new Shipper({ store, runId, log, keepTrying: signal, onStoreTrouble });
+      shipper = new Shipper({ store, runId, log, ...(isPatient && { keepTrying: signal, onStoreTrouble }) });
       this.#shippers.set(runId, shipper);
     }
     return shipper;
   }
 
-  /** What the store refuses now is tried again; what no try can mend stays in the spool, with a line in the log. */
-  async #patiently(what: string, work: () => Promise<void>): Promise<void> {
-    const { signal, log, onStoreTrouble } = this.#options;
+  /**
+   * What the store refuses now is tried again; what no try can mend stays in the spool, with a line in the log.
+   * @returns the error of one who is not patient
+   */
+  async #patiently(what: string, work: () => Promise<void>): Promise<unknown> {
+    const { isPatient, signal, log, onStoreTrouble } = this.#options;
     for (let attempt = 1; !signal.aborted; attempt += 1) {
       try {
         await work();
         if (attempt > 1) onStoreTrouble(undefined);
-        return;
+        return undefined;
       } catch (error) {
-        if (signal.aborted) return;
+        if (signal.aborted) return undefined;
         log.error({ what, attempt, error: describeError(error) }, 'spool: not shipped yet');
-        if (isSkeinError(error, 'CORRUPT', 'INVALID_INPUT')) return;
+        if (isSkeinError(error, 'CORRUPT', 'INVALID_INPUT')) return undefined;
+        if (!isPatient) return error ?? new Error(what);
         onStoreTrouble(`store: ${describeError(error)}`);
         await sleep(500 + backoffMs(attempt, 500, 10_000), signal).catch(() => {});
       }
     }
+    return undefined;
   }
 }
 

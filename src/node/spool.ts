@@ -84,6 +84,8 @@ export interface SpoolOptions extends Pick<JournalOptions, 'dir' | 'segmentBytes
   readonly log: Logger;
   /** With less room than this on its disk the node takes nothing new. Default 64 MiB. */
   readonly minFreeBytes?: number;
+  /** Whether a start that left nothing is told to the next life, as proof of a loss. Default true. */
+  readonly keepsStarts?: boolean;
 }
 
 const MIN_FREE_BYTES = 64 * 1024 * 1024;
@@ -149,10 +151,11 @@ export class Spool implements AsyncDisposable {
     return () => this.#listeners.delete(listener);
   }
 
-  /** An actor is about to get the task. @throws SkeinError DISK_FULL | STORE_UNAVAILABLE: it must not start */
-  start(spoolTask: SpoolTask): number {
+  /** An actor is about to get the task. Nothing where starts are not kept. @throws SkeinError DISK_FULL | STORE_UNAVAILABLE: it must not start */
+  start(spoolTask: SpoolTask): number | undefined {
     const { runId, instanceId, attempt, database } = spoolTask;
-    const { bootId } = this.#options;
+    const { bootId, keepsStarts = true } = this.#options;
+    if (!keepsStarts) return undefined;
     const header: SpoolStart = { kind: 'start', runId, instanceId, attempt, database, bootId, startedMs: Date.now() };
     const id = this.#journal.append(header);
     try {

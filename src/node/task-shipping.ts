@@ -86,9 +86,11 @@ export class TaskShipping {
     }
     const end = await shipper.row({ instanceId, attempt, bytes, isSynthetic: row.synthetic !== undefined });
     if (end.kind === 'kept') return;
-    if (entry !== undefined) spool?.rowStored(entry);
+    if (entry !== undefined && end.kind !== 'unstored') spool?.rowStored(entry);
     this.#unreported.delete(queued);
     ended(queued, taskEndOf(row, end));
+    // It stays in the spool, with all that belongs to it, for whoever goes on.
+    if (end.kind === 'unstored' && spool) return;
     if (rest) {
       await shipper.taskLog(instanceId, attempt, rest.log);
       await uploadBack.task({ ...rest, instanceId, attempt });
