@@ -29,7 +29,7 @@ const sessions = new NodeSessions({
   joined: () => {},
   cut: () => {},
   resumed: () => {},
-  welcome: () => ({ headEpoch: 1, storeUrl: '' }),
+  welcome: () => ({ headEpoch: 1, storeUrl: '', lostAfterMs: 0 }),
   event(session, event) {
     if (event.$case === 'taskEnded') count += 1;
     // Where the count stands, and the wish for that many orders.

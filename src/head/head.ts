@@ -123,7 +123,7 @@ export class Head implements AsyncDisposable {
     const openTries = kind === 'daemon' ? OPEN_TRIES : 1;
     const words = new RunWords({ log, roster, runs, grants, dispatcher, openTries, isLooking });
     const silence = new Silence({ log, roster, runs, grants, dispatcher, lostAfterMs, mayAct, drop, signal });
-    const welcome = () => ({ headEpoch: this.epoch, storeUrl: store.url });
+    const welcome = () => ({ headEpoch: this.epoch, storeUrl: store.url, lostAfterMs });
     this.#dispatcher = dispatcher;
     const shared = { store, log, roster, grants, signal };
     this.#desk = new NodeDesk({ ...shared, runs, dispatcher, words, silence, isLooking, welcome, drop });

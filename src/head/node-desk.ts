@@ -14,7 +14,7 @@ import type { ObjectStore } from '../store/port.ts';
 import type { ActiveRun } from './active-run.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import type { Grants } from './grants.ts';
-import type { Event, NodeListener, NodeSession } from './node-session.ts';
+import type { Event, NodeListener, NodeSession, WelcomeFacts } from './node-session.ts';
 import { reconcile } from './reconcile.ts';
 import type { NodeRecord, Roster } from './roster.ts';
 import type { TaskKey } from './run-ledger.ts';
@@ -33,7 +33,7 @@ export interface NodeDeskOptions {
   readonly silence: Silence;
   /** Whether runs may still be adopted without anybody asking: this head looks through the store. */
   readonly isLooking: () => boolean;
-  readonly welcome: () => { readonly headEpoch: number; readonly storeUrl: string };
+  readonly welcome: () => WelcomeFacts;
   /** Forgets a session for good. */
   readonly drop: (session: NodeSession) => void;
   readonly signal: AbortSignal;
@@ -46,7 +46,7 @@ export class NodeDesk implements NodeListener {
     this.#options = options;
   }
 
-  welcome(): { readonly headEpoch: number; readonly storeUrl: string } {
+  welcome(): WelcomeFacts {
     return this.#options.welcome();
   }
 

@@ -32,9 +32,17 @@ export interface NodeListener {
   /** Its stream is back, and so is everything that was sent to it meanwhile. */
   resumed(session: NodeSession): void;
   event(session: NodeSession, event: Event): void;
-  welcome(): { readonly headEpoch: number; readonly storeUrl: string };
+  welcome(): WelcomeFacts;
   /** A dial-in was turned away, or a session given up for what its node sent. For the log. */
   refused?(node: string, error: Error): void;
+}
+
+/** What a head tells every node that it welcomes. */
+export interface WelcomeFacts {
+  readonly headEpoch: number;
+  readonly storeUrl: string;
+  /** How long a node may be silent before its tasks are somebody else's. */
+  readonly lostAfterMs: number;
 }
 
 export class NodeSession {

@@ -1,13 +1,13 @@
 /**
- * Whether a node can take work, and why not: its spool, its store, its leaving. Everybody who knows of a trouble says so
+ * Whether a node can take work, and why not: its link, its spool, its store, its leaving. Everybody who knows of a trouble says so
  * here; the head is told when it changes.
  */
 import type { NodeHealth } from '../gen/skein/v1/node.ts';
 import type { Spool } from './spool.ts';
 
 /** Who may have a trouble. The first one that has speaks for the node. */
-export type TroubleSource = 'leaving' | 'spool' | 'store';
-const SOURCES: readonly TroubleSource[] = ['leaving', 'spool', 'store'];
+export type TroubleSource = 'leaving' | 'link' | 'spool' | 'store';
+const SOURCES: readonly TroubleSource[] = ['leaving', 'link', 'spool', 'store'];
 
 /** Sizes are told this often at most. */
 const TELL_EVERY_MS = 5_000;

@@ -51,6 +51,8 @@ export interface NodeRunReports extends RunReports {
 
 export interface NodeRun {
   readonly executor: RunExecutor;
+  /** How long this run waits for a silent node; undefined: as long as its head does. */
+  readonly lostAfterMs: number | undefined;
   /** Ships what is left and removes the run's folder. Helper uploads that failed, by kind. */
   close(): Promise<Readonly<Record<string, number>>>;
 }
@@ -109,6 +111,7 @@ export async function openRun(hosting: RunHosting, runId: string, reports: NodeR
   });
   return {
     executor,
+    lostAfterMs: manifest.lost_after_ms ?? undefined,
     async close() {
       const failures = { ...(await executor.close()) };
       await rm(workDir, { recursive: true, force: true });

@@ -22,6 +22,7 @@ import type { NodePlaces } from './database-place.ts';
 import { HeadLink, type Event, type Order } from './head-link.ts';
 import { inventoryOf } from './inventory.ts';
 import { lockServices } from './lock-keeper.ts';
+import { CutOff } from './cut-off.ts';
 import { Health } from './node-health.ts';
 import { ReferenceNews } from './reference-news.ts';
 import { openRun, type NodeRun, type NodeRunReports, type RunHosting } from './node-run.ts';
@@ -76,6 +77,9 @@ export class Node implements AsyncDisposable {
   readonly #sql: SqlSessions;
   readonly #slots: ActorSlots;
   readonly #health: Health;
+  readonly #cutOff: CutOff;
+  /** How long the head waits for this node; 0 = it did not say. */
+  #lostAfterMs = 0;
   readonly #recovery: SpoolRecovery | undefined;
   /** Sent only while there is a link: who is greeted hears all of it. */
   readonly #references = new ReferenceNews((value) => this.#link?.send({ $case: 'referenceReady', value }));
@@ -106,6 +110,7 @@ export class Node implements AsyncDisposable {
       (health) => this.#send({ $case: 'health', value: health }),
       (trouble) => this.#setPaused(trouble !== ''),
     );
+    this.#cutOff = new CutOff((trouble) => this.#health.set('link', trouble));
     this.#recovery =
       spool &&
       new SpoolRecovery({
@@ -143,7 +148,10 @@ export class Node implements AsyncDisposable {
         onAcknowledged: (event) => {
           if (event.$case === 'referenceReady') node.#references.acknowledged(event.value);
         },
-        onSession: (isNew) => node.#greet(isNew),
+        onSession: (isNew, { lostAfterMs }) => {
+          node.#lostAfterMs = lostAfterMs;
+          node.#greet(isNew);
+        },
         onCut: (error) => node.#cut(error),
         onDialFailed: (error) =>
           log.warn({ address, error: describeError(error) }, 'head cannot be reached; dialled again'),
@@ -196,6 +204,7 @@ export class Node implements AsyncDisposable {
     await this.#recovered;
     await this.#link?.[Symbol.asyncDispose]();
     this.#health[Symbol.dispose]();
+    this.#cutOff[Symbol.dispose]();
     this.#stopWatchingSpool?.();
     await this.#host.stop();
     await this.#sql.stop();
@@ -223,6 +232,8 @@ export class Node implements AsyncDisposable {
   #cut(error: SkeinError | undefined): void {
     if (this.#stopping.signal.aborted) return;
     this.#options.log.warn({ error: error && describeError(error) }, 'link to the head cut; what runs goes on');
+    const times = [this.#lostAfterMs, ...[...this.#runs.values()].map((run) => run.lostAfterMs ?? Infinity)];
+    this.#cutOff.begin(this.#lostAfterMs > 0 ? Math.min(...times) : 0);
   }
 
   /** A head that does not know this node learns first what it holds. */
@@ -234,6 +245,7 @@ export class Node implements AsyncDisposable {
       const pages = inventoryOf(this.held, this.#recovery, [...this.#runs.keys()]);
       for (const value of pages) this.#send({ $case: 'inventory', value });
     }
+    this.#cutOff.end();
     this.#tellActors();
     this.#health.tellNow();
     this.#options.log.info({ address: this.#options.address, isNew }, 'head reached');

@@ -32,7 +32,7 @@ export class ScriptedHead implements AsyncDisposable {
       cut: () => {},
       resumed: () => {},
       event: ({ node }: NodeSession, event: Event) => void this.heard.push({ node, event }),
-      welcome: () => ({ headEpoch, storeUrl: '' }),
+      welcome: () => ({ headEpoch, storeUrl: '', lostAfterMs: 0 }),
     };
     this.sessions = new NodeSessions(listener);
   }

@@ -57,7 +57,7 @@ export async function startWireHead(options: WireHeadOptions = {}): Promise<Wire
     cut: (session) => void story.push(`cut ${session.node}, ${session.state}`),
     resumed: (session) => void story.push(`resumed ${session.node}`),
     event: (session, event) => options.onEvent?.(session, event),
-    welcome: () => ({ headEpoch: epoch, storeUrl: 'file:///store' }),
+    welcome: () => ({ headEpoch: epoch, storeUrl: 'file:///store', lostAfterMs: 0 }),
     refused: (node, error) => void story.push(`refused ${node}: ${error.message}`),
   };
   const sessions = new NodeSessions(listener, helloMs);

@@ -245,6 +245,8 @@ export interface Welcome {
   headEpoch: number;
   /** The store of the cluster. */
   storeUrl: string;
+  /** How long the node may be silent before its tasks are somebody else's; 0: it is not said. */
+  lostAfterMs: number;
 }
 
 /** What a node holds, at the begin of a session: the head goes on from it. What does not fit into one message comes in pages. */
@@ -1358,7 +1360,16 @@ export const Hello: MessageFns<Hello> = {
 };
 
 function createBaseWelcome(): Welcome {
-  return { version: "", sessionId: "", isResumed: false, lastReceived: 0, window: 0, headEpoch: 0, storeUrl: "" };
+  return {
+    version: "",
+    sessionId: "",
+    isResumed: false,
+    lastReceived: 0,
+    window: 0,
+    headEpoch: 0,
+    storeUrl: "",
+    lostAfterMs: 0,
+  };
 }
 
 export const Welcome: MessageFns<Welcome> = {
@@ -1383,6 +1394,9 @@ export const Welcome: MessageFns<Welcome> = {
     }
     if (message.storeUrl !== "") {
       writer.uint32(58).string(message.storeUrl);
+    }
+    if (message.lostAfterMs !== 0) {
+      writer.uint32(65).double(message.lostAfterMs);
     }
     return writer;
   },
@@ -1456,6 +1470,14 @@ export const Welcome: MessageFns<Welcome> = {
             message.storeUrl = reader.string();
             continue;
           }
+          case 8: {
+            if (tag !== 65) {
+              break;
+            }
+
+            message.lostAfterMs = reader.double();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1497,6 +1519,11 @@ export const Welcome: MessageFns<Welcome> = {
         : isSet(object.store_url)
         ? globalThis.String(object.store_url)
         : "",
+      lostAfterMs: isSet(object.lostAfterMs)
+        ? globalThis.Number(object.lostAfterMs)
+        : isSet(object.lost_after_ms)
+        ? globalThis.Number(object.lost_after_ms)
+        : 0,
     };
   },
 
@@ -1523,6 +1550,9 @@ export const Welcome: MessageFns<Welcome> = {
     if (message.storeUrl !== "") {
       obj.storeUrl = message.storeUrl;
     }
+    if (message.lostAfterMs !== 0) {
+      obj.lostAfterMs = floatToJson(message.lostAfterMs);
+    }
     return obj;
   },
 
@@ -1538,6 +1568,7 @@ export const Welcome: MessageFns<Welcome> = {
     message.window = object.window ?? 0;
     message.headEpoch = object.headEpoch ?? 0;
     message.storeUrl = object.storeUrl ?? "";
+    message.lostAfterMs = object.lostAfterMs ?? 0;
     return message;
   },
 };
