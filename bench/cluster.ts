@@ -208,7 +208,9 @@ async function deathRows(): Promise<BenchRow[]> {
     const { nodes } = await client.status();
     return !nodes.some(({ node: name, state }) => name === 'n1' && state === 1);
   };
+  const isJoined = async (): Promise<boolean> => !(await isKnown());
   for (let round = 0; round < 3; round += 1) {
+    await waitUntil('the node has joined', isJoined, 20_000);
     let begin = performance.now();
     await node.kill();
     await waitUntil('the head knows', isKnown, 20_000);
@@ -216,6 +218,7 @@ async function deathRows(): Promise<BenchRow[]> {
     await node.start();
     // As when the machine loses its power: nobody closes the connection.
     if (round > 0) continue;
+    await waitUntil('the node has joined', isJoined, 20_000);
     begin = performance.now();
     node.link.cut();
     await node.kill();

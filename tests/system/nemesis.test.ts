@@ -27,7 +27,7 @@ const LONG_MS = 11_500;
 const LIVENESS_MS = 60_000;
 
 const NODE_FAULTS: PlanSizes = {
-  kills: 13,
+  kills: 15,
   shortFreezes: 3,
   longFreezes: 1,
   shortCuts: 3,
@@ -36,7 +36,7 @@ const NODE_FAULTS: PlanSizes = {
   longMs: LONG_MS,
 };
 const HEAD_FAULTS: PlanSizes = {
-  kills: 14,
+  kills: 17,
   shortFreezes: 3,
   longFreezes: 1,
   shortCuts: 0,
