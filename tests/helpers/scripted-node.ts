@@ -109,7 +109,10 @@ export class ScriptedNode implements AsyncDisposable {
   /** Stores its row, or a late one if a row stands there, and says so. */
   async ends(id: string, fields: Record<string, unknown> = {}): Promise<void> {
     const { store } = this.options;
-    const { runId, instanceId, attempt } = this.#taskOf(id);
+    const task = this.#taskOf(id);
+    // Nobody may take it from here on.
+    task.state = HeldState.RUNNING;
+    const { runId, instanceId, attempt } = task;
     const bytes = jsonBytes(row(id, fields));
     const written = await store.create(rowName(runId, instanceId, attempt), bytes);
     const isLate = written.kind === 'conflict';

@@ -10,7 +10,7 @@ import { makeStatus, writeStatus } from '../../../src/run/status.ts';
 import { grantName, runLeaseName } from '../../../src/store/layout.ts';
 import { encodingOf } from '../../../src/head/grant-record.ts';
 import { manifestOf, putRow, row } from '../../helpers/rows.ts';
-import { heldTask, TOKEN } from '../../helpers/scripted-node.ts';
+import { heldTask, TOKEN, type ScriptedNode } from '../../helpers/scripted-node.ts';
 import { waitUntil } from '../../helpers/wait-until.ts';
 import { ClusterScene } from './cluster-scene.ts';
 
@@ -22,6 +22,14 @@ const some = (database: string, count: number): string[] =>
 let scene: ClusterScene;
 const open = async (options: Partial<HeadOptions> = {}): Promise<ClusterScene> =>
   (scene = await ClusterScene.open(options));
+
+/** Ends whatever `nodes` hold until every id has its row: what is idle at one may go to another meanwhile. */
+const workOff = (nodes: readonly ScriptedNode[]): Promise<void> =>
+  waitUntil('every id has its row', async () => {
+    for (const node of nodes) for (const id of [...node.held.keys()]) if (node.held.has(id)) await node.ends(id);
+    const { rowsOk, rowsError, total } = await scene.progress();
+    return rowsOk + rowsError === total;
+  });
 
 afterEach(() => scene[Symbol.asyncDispose]());
 
@@ -111,7 +119,7 @@ describe('a run on nodes', () => {
     const database = [...bad.held.values()][0]!.database;
     bad.databaseFailed('r1', database, 'its setup is not whole');
     await good.has(`${database}_1`, `${database}_2`);
-    for (const node of [bad, good]) for (const id of [...node.held.keys()]) await node.ends(id);
+    await workOff([bad, good]);
     expect(await scene.end()).toMatchObject({ state: RunState.DONE, rowsOk: 4, rowsError: 0 });
   });
 
@@ -128,7 +136,7 @@ describe('a run on nodes', () => {
       for (const node of nodes) for (const id of node.held.keys()) if (id < 'b') node.says(id, Outcome.RETURNED);
       return (await scene.progress()).rowsError === 2;
     });
-    for (const node of nodes) for (const id of [...node.held.keys()]) await node.ends(id);
+    await workOff(nodes);
     expect(await scene.end()).toMatchObject({ state: RunState.DONE, rowsOk: 3, rowsError: 2, retried: 0 });
     expect(await scene.row('a_1')).toMatchObject({
       error: 'dispatch-failure: no node can work on database a: its setup is not whole',

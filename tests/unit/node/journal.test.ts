@@ -99,7 +99,7 @@ describe('a journal', () => {
     for (let n = 0; n < 50; n += 1) journal.append({ n });
     expect(statSync(join(dir, name)).size).toBe(0);
     await journal.written();
-    const whole = (await stat(join(dir, name))).size;
+    const whole = statSync(join(dir, name)).size;
     await journal.synced();
     expect((await stat(join(dir, name))).size).toBe(whole);
     expect(journal.liveBytes).toBe(whole);
