@@ -99,7 +99,8 @@ async function takeLock(dir: string): Promise<KernelLock> {
     throw new SkeinError(
       'PREFLIGHT',
       `--data-dir: ${JSON.stringify(dir)}: ${who} runs on it; give each daemon its own, or skein stop --data-dir ${dir}`,
-      { cause: error, fields: { field: '--data-dir' } },
+      // Our own patience is no cause: its text would only be noise behind the line.
+      { fields: { field: '--data-dir' } },
     );
   }
 }

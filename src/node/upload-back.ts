@@ -64,6 +64,8 @@ export interface UploadBackOptions {
 
 /** Until an upload that failed is tried again. */
 const RETRY_MS = 2_000;
+/** How far a file's time may lie behind the clock. */
+const CLOCK_TICK_MS = 20;
 
 export class UploadBack {
   readonly #options: UploadBackOptions;
@@ -74,6 +76,8 @@ export class UploadBack {
   /** Grants whose reference was said to be ready: `<db> <epoch>`. */
   readonly #ready = new Set<string>();
   readonly #retrying = new Set<string>();
+  /** Per root of setup sessions: its uploads, one after the other, and when the last whole one began. */
+  readonly #sessions = new Map<string, { uploads: Promise<void>; shippedMs: number }>();
 
   private constructor(options: UploadBackOptions, seedFingerprints: ReadonlyMap<string, string>) {
     this.#options = options;
@@ -86,17 +90,34 @@ export class UploadBack {
   }
 
   /** After one task, in the order of U-06. Never throws. */
-  async task({ instanceId, attempt, assignment, actor, startedMs }: ShippedTask & TaskName): Promise<void> {
+  async task({ instanceId, attempt, assignment, actor }: ShippedTask & TaskName): Promise<void> {
     const { store, runId, shipper, settings } = this.#options;
     const { scratchDir, setupSessionsRoot, task } = assignment;
     await shipper.helper('debug-bundle', async () => {
       await uploadDebugBundle({ store, runId }, { instanceId, attempt, scratchDir });
     });
     if (settings.framework.framework !== 'encode') return;
-    await shipper.helper('setup-sessions', async () => {
-      await uploadSetupSessions({ store, runId }, { root: setupSessionsRoot, sinceMs: startedMs });
-    });
+    await this.#setupSessions(setupSessionsRoot);
     await this.reference(task.selected_database, actor.name);
+  }
+
+  /**
+   * Ships what the encoder wrote since it was last shipped (U-02). Tasks end side by side, and each would find the same
+   * files: two uploads at once would replace each other's objects until one gives up. `root` is this run's and this life's,
+   * so all in it is to be shipped once, also what an upload that failed left behind.
+   */
+  #setupSessions(root: string): Promise<void> {
+    const { store, runId, shipper } = this.#options;
+    const sessions = this.#sessions.get(root) ?? { uploads: Promise.resolve(), shippedMs: 0 };
+    this.#sessions.set(root, sessions);
+    sessions.uploads = sessions.uploads.then(async () => {
+      const beganMs = Date.now() - CLOCK_TICK_MS;
+      const isShipped = await shipper.helper('setup-sessions', async () => {
+        await uploadSetupSessions({ store, runId }, { root, sinceMs: sessions.shippedMs });
+      });
+      if (isShipped) sessions.shippedMs = beganMs;
+    });
+    return sessions.uploads;
   }
 
   /**

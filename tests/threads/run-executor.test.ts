@@ -20,6 +20,7 @@ import { logName, rowName } from '../../src/store/layout.ts';
 import { createMemoryStore } from '../../src/store/memory.ts';
 import type { ObjectStore } from '../../src/store/port.ts';
 import { checkLeaksAfterEach } from '../helpers/leaks.ts';
+import { taskOf } from '../helpers/task-of.ts';
 import { temporaryFolder } from '../helpers/temporary-folder.ts';
 import { waitUntil } from '../helpers/wait-until.ts';
 
@@ -40,18 +41,7 @@ const SETTINGS: FrameworkSettings = {
   sqlTimeoutMs: 1_000,
 };
 
-const task = (instanceId: string): Task => ({
-  instance_id: instanceId,
-  selected_database: 'farm',
-  amb_user_query: 'q',
-  sol_sql: [],
-  preprocess_sql: [],
-  clean_up_sqls: [],
-  test_cases: [],
-  external_knowledge: [],
-  category: 'Query',
-  knowledge_ambiguity: [],
-});
+const task = (instanceId: string): Task => taskOf({ instance_id: instanceId, selected_database: 'farm' });
 
 interface Rig {
   readonly store: ObjectStore;

@@ -5,20 +5,10 @@ import { describe, expect, it } from 'vitest';
 
 import type { TaskContext } from '../../../src/frameworks/framework.ts';
 import { NoopFramework, type NoopTask } from '../../../src/frameworks/noop.ts';
+import { taskOf } from '../../helpers/task-of.ts';
 import { temporaryFolder } from '../../helpers/temporary-folder.ts';
 
-const TASK: NoopTask = {
-  instance_id: 'geese_1',
-  selected_database: 'geese',
-  amb_user_query: 'Which geese?',
-  sol_sql: [],
-  preprocess_sql: [],
-  clean_up_sqls: [],
-  test_cases: [],
-  external_knowledge: [],
-  category: 'Query',
-  knowledge_ambiguity: [],
-};
+const TASK: NoopTask = taskOf({});
 
 const contextOf = (fields: Partial<TaskContext> = {}): TaskContext =>
   ({ runId: 'r1', attempt: 2, signal: new AbortController().signal, log: () => {}, ...fields }) as TaskContext;

@@ -10,6 +10,8 @@ import { UploadBack } from '../../../src/node/upload-back.ts';
 import { shardsPrefix } from '../../../src/store/layout.ts';
 import { createMemoryStore } from '../../../src/store/memory.ts';
 import type { ObjectStore } from '../../../src/store/port.ts';
+import { FaultPlan, withFaults } from '../../../src/store/faults.ts';
+import { taskOf } from '../../helpers/task-of.ts';
 import { reference, tempDir, writeTree } from '../../helpers/shards.ts';
 import { namesIn } from '../../helpers/store-fixtures.ts';
 
@@ -93,4 +95,27 @@ test('a flush that may wait ends with the node', async () => {
   const flushed = uploadBack.flush();
   stop.abort();
   expect(await flushed).toBe(false);
+});
+
+test('tasks that end side by side ship what their encoder wrote once, and all of it (U-02)', async () => {
+  await using temp = await tempDir();
+  const root = join(temp.dir, 'sessions');
+  await writeTree(join(root, 'shop'), { 'items.md': 'first', 'items.jsonl': '{}' }, Date.now() / 1000 - 5);
+  const memory = createMemoryStore();
+  const slow = new FaultPlan({ fault: { kind: 'delay', delayMs: 5 }, on: ['create', 'replace'] });
+  const store = withFaults(memory, slow);
+  const shipper = new Shipper({ store, runId: 'r1', log: createLogger() });
+  const uploadBack = await openUploadBack(store, temp.dir, { shipper });
+  const assignment = { scratchDir: join(temp.dir, 'none'), setupSessionsRoot: root, task: taskOf({}) };
+  const ends = (instanceId: string): Promise<void> =>
+    uploadBack.task({ instanceId, attempt: 1, assignment, actor: { name: 'a' } } as unknown as Parameters<
+      UploadBack['task']
+    >[0]);
+  await Promise.all(Array.from({ length: 16 }, (_, at) => ends(`shop_${at}`)));
+  expect(shipper.failures).toEqual({});
+  expect(slow.fired.filter((call) => call.includes('/items.md '))).toHaveLength(1);
+
+  await writeTree(join(root, 'shop'), { 'items.md': 'second' });
+  await ends('shop_17');
+  expect((await memory.read('runs/r1/sessions/_setup_sessions/shop/items.md'))?.bytes.toString()).toBe('second');
 });
