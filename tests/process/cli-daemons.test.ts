@@ -202,8 +202,9 @@ describe('a cluster of daemons', () => {
     const cwd = await temporaryFolder();
     const env = { SKEIN_ADDRESS: ready.address, SKEIN_TOKEN_FILE: dir('head/token') };
     const dataset = await copyExample(join(cwd, 'data'));
-    await setGoldSql(dataset, countingSql(1_500_000), 4);
-    const slow = ['--dataset', dataset, '--all', '--mode', 'oracle', '--sql-timeout-ms', '20000'];
+    // Seconds each, also on a fast machine: the run must outlive this command and the two that ask after it.
+    await setGoldSql(dataset, countingSql(25_000_000), 2);
+    const slow = ['--dataset', dataset, '--all', '--mode', 'oracle', '--sql-timeout-ms', '60000'];
     using running = startCli(['submit', ...slow, '--run-id', 'r4', '--json'], { cwd, env });
     await waitUntil('a task in flight', () => /[1-9] in flight/.test(running.stderr()), 20_000);
     running.child.kill('SIGINT');
