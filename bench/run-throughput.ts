@@ -3,42 +3,14 @@
  * loop with 16 in flight; and the memory of 10,000 tasks beside that of 1,000.
  */
 import { readFileSync } from 'node:fs';
-import { mkdtemp, mkdir, open, readdir, rm, link, unlink } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 
+import { bareLoop, IN_FLIGHT } from './bare-loop.ts';
 import { makeNoopDataset } from './noop-dataset.ts';
 import { runSkein } from './run-skein.ts';
 import { atLeastRatio, atMostRatio, median, type BenchRow } from './row.ts';
-
-const IN_FLIGHT = 16;
-
-/** Writes each (path, bytes) as a durable object: temp, fsync, link, fsync of the folder. */
-async function bareLoop(root: string, objects: readonly (readonly [string, Buffer])[]): Promise<number> {
-  const temps = join(root, '.temps');
-  await mkdir(temps, { recursive: true });
-  const begin = performance.now();
-  let next = 0;
-  const worker = async (): Promise<void> => {
-    for (let i = next++; i < objects.length; i = next++) {
-      const [path = '', bytes = Buffer.alloc(0)] = objects[i] ?? [];
-      const temp = join(temps, `${i}`);
-      const target = join(root, path);
-      const file = await open(temp, 'wx');
-      await file.writeFile(bytes);
-      await file.sync();
-      await file.close();
-      await mkdir(dirname(target), { recursive: true });
-      await link(temp, target);
-      await unlink(temp);
-      const folder = await open(dirname(target), 'r');
-      await folder.sync();
-      await folder.close();
-    }
-  };
-  await Promise.all(Array.from({ length: IN_FLIGHT }, worker));
-  return (performance.now() - begin) / 1000;
-}
 
 export async function run(): Promise<BenchRow[]> {
   const dir = await mkdtemp(join(tmpdir(), 'skein-bench-'));

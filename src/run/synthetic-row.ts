@@ -51,12 +51,12 @@ export function blankRowOf({ instanceId, database, userQuery, groundTruthSql, st
   };
 }
 
-/** What the head knows of an attempt that was lost with its node. */
-export interface LostAttempt {
+/** What the head knows of an attempt that it gives a row. */
+export interface VerdictFacts {
   readonly instanceId: string;
   readonly database: string;
   readonly attempt: number;
-  /** In a person's words: `node n1: silent for 300 s`. */
+  /** In a person's words: `node n1: silent for 300 s`, or what the nodes said. */
   readonly cause: string;
 }
 
@@ -64,7 +64,7 @@ export interface LostAttempt {
  * The row of an attempt that was lost with its node. It carries `synthetic`, by which a real row of the same id wins over
  * it (DESIGN rule 2). The same facts give the same bytes for `nowMs`.
  */
-export function lostRow({ instanceId, database, attempt, cause }: LostAttempt, nowMs = Date.now()) {
+export function lostRow({ instanceId, database, attempt, cause }: VerdictFacts, nowMs = Date.now()) {
   const startedAt = nowMs / 1000;
   const synthetic: SyntheticMark = { reason: ACTOR_LOST, cause };
   const blank = blankRowOf({ instanceId, database, userQuery: '', groundTruthSql: null, startedAt });
@@ -74,17 +74,8 @@ export function lostRow({ instanceId, database, attempt, cause }: LostAttempt, n
 /** The `reason` of an attempt that could not be given to any actor (W-07). */
 export const DISPATCH_FAILURE = 'dispatch-failure';
 
-/** What the head knows of an attempt that no node can run. */
-export interface UndispatchedAttempt {
-  readonly instanceId: string;
-  readonly database: string;
-  readonly attempt: number;
-  /** What the nodes said. */
-  readonly cause: string;
-}
-
 /** The row of an attempt that was never started, since no node can work on its database. */
-export function undispatchedRow({ instanceId, database, attempt, cause }: UndispatchedAttempt, nowMs = Date.now()) {
+export function undispatchedRow({ instanceId, database, attempt, cause }: VerdictFacts, nowMs = Date.now()) {
   const startedAt = nowMs / 1000;
   const synthetic: SyntheticMark = { reason: DISPATCH_FAILURE, cause };
   const blank = blankRowOf({ instanceId, database, userQuery: '', groundTruthSql: null, startedAt });

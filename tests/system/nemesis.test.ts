@@ -53,7 +53,7 @@ it('loses and doubles nothing while everything is killed, frozen and cut off', a
   const lengths = randomOf(0);
   const dataset = await makeNoopDataset(join(cluster.dir, 'dataset'), {
     tasks: TASKS_A_RUN,
-    ms: () => lengths.between(50, 1_800),
+    ms: () => lengths.int(50, 1_800),
     // Some end their actor once.
     fields: (index) => (index % 25 === 7 ? { noop_dies: 1 } : {}),
   });
@@ -81,10 +81,10 @@ it('loses and doubles nothing while everything is killed, frozen and cut off', a
         ...['--run-id', run, '--retry-lost', '50', '--detach', '--quiet'],
       ];
       // A submit that is killed and typed again is one run.
-      await nemesis.killClient(cluster, submit, random.between(50, 700));
+      await nemesis.killClient(cluster, submit, random.int(50, 700));
       await waitUntil(`${run} is acknowledged`, async () => (await cluster.cli(submit).ended).code === 0, 60_000);
       checker.acknowledged(run, dataset.ids);
-      await nemesis.killClient(cluster, ['fetch', run, '--out', join(cluster.dir, 'killed')], random.between(200, 900));
+      await nemesis.killClient(cluster, ['fetch', run, '--out', join(cluster.dir, 'killed')], random.int(200, 900));
       // The next one when half of all is done: there is always work, and never much of it.
       const isHalfDone = (): boolean => stop.signal.aborted || 2 * checker.progress.rows >= checker.progress.of;
       await waitUntil('half of the rows are there', isHalfDone, 120_000, 100);
@@ -95,7 +95,7 @@ it('loses and doubles nothing while everything is killed, frozen and cut off', a
     const [n1, n2] = [await cluster.node('n1'), await cluster.node('n2')];
     const calm = (lane: number) => {
       const random = randomOf(100 + lane);
-      return () => random.between(700, 3_500);
+      return () => random.int(700, 3_500);
     };
     await Promise.race([
       Promise.all([

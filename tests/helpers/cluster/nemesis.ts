@@ -38,11 +38,11 @@ export function planFaults(random: SeededRandom, sizes: PlanSizes): FaultPlan[] 
   const direction = (): Direction => random.pick(['both', 'both', 'up', 'down']);
   return random.shuffled([
     ...some(kills, () => ({ kind: 'kill', downMs: random.pick([0, 0, 100, 300, 800]) })),
-    ...some(shortFreezes, () => ({ kind: 'freeze', ms: random.between(1_000, 3_000) })),
-    ...some(longFreezes, () => ({ kind: 'freeze', ms: longMs + random.between(0, 1_500) })),
-    ...some(shortCuts, () => ({ kind: 'cut', ms: random.between(500, 3_000), direction: direction() })),
-    ...some(longCuts, () => ({ kind: 'cut', ms: longMs + random.between(0, 1_500), direction: direction() })),
-    ...some(refusals, () => ({ kind: 'refuse', ms: random.between(500, 6_000) })),
+    ...some(shortFreezes, () => ({ kind: 'freeze', ms: random.int(1_000, 3_000) })),
+    ...some(longFreezes, () => ({ kind: 'freeze', ms: longMs + random.int(0, 1_500) })),
+    ...some(shortCuts, () => ({ kind: 'cut', ms: random.int(500, 3_000), direction: direction() })),
+    ...some(longCuts, () => ({ kind: 'cut', ms: longMs + random.int(0, 1_500), direction: direction() })),
+    ...some(refusals, () => ({ kind: 'refuse', ms: random.int(500, 6_000) })),
   ]);
 }
 
