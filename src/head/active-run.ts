@@ -106,6 +106,8 @@ export class ActiveRun {
   readonly #listeners = new Set<() => void>();
   /** Nodes that have opened this run. */
   readonly #open = new Set<string>();
+  /** Nodes that still ship what an earlier life of theirs built for it. */
+  readonly #owing = new Set<string>();
   /** How often a node could not open this run. */
   readonly #failures = new Map<string, number>();
   /** How often each node could not work on a database, by database and node. */
@@ -173,9 +175,25 @@ export class ActiveRun {
       this.#failures.delete(node);
       if (this.#phase.kind === 'draining') this.#options.nodes.drain(node, this.runId, 0);
     } else {
+      if (this.#phase.kind === 'closing') this.#phase.nodes.add(node);
       this.#options.nodes.close(node, this.runId);
     }
     this.#changed();
+  }
+
+  /** An earlier life of `node` may have left references of this run: it does not end before they are stored, or lost with the node. */
+  owes(node: string): void {
+    this.#owing.add(node);
+  }
+
+  /** What `node` owed is in the store, or will never be. */
+  paid(node: string): void {
+    if (this.#owing.delete(node)) this.#changed();
+  }
+
+  /** Whether this run waits for anything of `node`. */
+  awaits(node: string): boolean {
+    return this.#open.has(node) || this.#owing.has(node) || this.ledger.heldBy(node).count > 0;
   }
 
   /** `node` dialled in anew: what it has open it says again. */
@@ -301,6 +319,7 @@ export class ActiveRun {
     const gone = this.loseTasks(node, cause);
     this.#failures.delete(node);
     for (const failures of this.#databaseFailures.values()) failures.delete(node);
+    this.#owing.delete(node);
     this.nodeClosed(node, {});
     return gone;
   }
@@ -395,7 +414,7 @@ export class ActiveRun {
         if (ledger.isNothingOut) this.#close({ kind: 'stopped' });
         return;
       case 'closing':
-        if (this.#phase.nodes.size === 0) this.#end(this.#phase.end);
+        if (this.#phase.nodes.size === 0 && this.#owing.size === 0) this.#end(this.#phase.end);
         return;
       case 'ending':
       case 'ended':

@@ -62,6 +62,8 @@ export class NodeDesk implements NodeListener {
     for (const run of runs.active()) {
       if (renamed !== undefined) run.nodeGone(renamed, `node ${renamed} came back as ${node}`);
       run.forgetOpen(node);
+      // Until the new life has said what its last one left.
+      if (record.isNewLife) run.owes(node);
     }
     if (renamed !== undefined) grants.release(renamed);
   }
@@ -132,7 +134,8 @@ export class NodeDesk implements NodeListener {
       const isNewLife = boot !== '' && boot !== record.bootId;
       if (record.isInventoried) this.#reconcile(record, run, held, isNewLife);
       if (wasOpen) run.nodeOpened(record.name);
-      else if (session.state === 'connected') session.send({ $case: 'openRun', value: { runId: run.runId } });
+      if (record.owedRuns.has(run.runId)) run.owes(record.name);
+      if (!wasOpen && session.state === 'connected') session.send({ $case: 'openRun', value: { runId: run.runId } });
     }
     for (const word of early) {
       const isOver = roster.get(word.node)?.session !== word.session;
@@ -157,7 +160,7 @@ export class NodeDesk implements NodeListener {
     const pages = record.inventoryPages;
     record.inventoryPages = [];
     const tasks = pages.flatMap((each) => each.tasks);
-    this.#inventoried(record, { tasks, openRuns: page.openRuns, hasMore: false });
+    this.#inventoried(record, { ...page, tasks });
   }
 
   #inventoried(record: NodeRecord, inventory: Inventory): void {
@@ -178,6 +181,8 @@ export class NodeDesk implements NodeListener {
         run.nodeClosed(name, {});
         if (record.session) offer(run, record.session);
       }
+      if (inventory.owedRuns.includes(run.runId)) run.owes(name);
+      else run.paid(name);
     }
     if (!isLooking()) this.closeUnclaimed();
   }

@@ -29,6 +29,8 @@ export interface NodeRecord {
   readonly unclaimed: Map<string, Map<string, HeldTask>>;
   /** Runs that it has open and that are not active here (yet). */
   readonly unclaimedRuns: Set<string>;
+  /** Runs, active or not, that it ships references of an earlier life for. */
+  owedRuns: ReadonlySet<string>;
 }
 
 const HEALTHY: NodeHealth = { trouble: '', spoolBytes: 0, spoolRows: 0, rssBytes: 0 };
@@ -84,6 +86,7 @@ export class Roster {
     record.health = HEALTHY;
     record.unclaimed.clear();
     record.unclaimedRuns.clear();
+    record.owedRuns = new Set();
     return { record, renamed };
   }
 
@@ -92,7 +95,12 @@ export class Roster {
   }
 
   /** Keeps what a node holds of runs that are not active here. */
-  keepInventory(record: NodeRecord, { tasks, openRuns }: Inventory, isActive: (runId: string) => boolean): void {
+  keepInventory(
+    record: NodeRecord,
+    { tasks, openRuns, owedRuns }: Inventory,
+    isActive: (runId: string) => boolean,
+  ): void {
+    record.owedRuns = new Set(owedRuns);
     for (const task of tasks) {
       if (isActive(task.runId)) continue;
       let held = record.unclaimed.get(task.runId);
@@ -133,6 +141,7 @@ export class Roster {
       health: HEALTHY,
       unclaimed: new Map(),
       unclaimedRuns: new Set(),
+      owedRuns: new Set(),
     };
     this.#records.set(name, record);
     return record;

@@ -59,6 +59,9 @@ export class RunWords {
       case 'runClosed':
         run.nodeClosed(node, event.value.helperFailures);
         break;
+      case 'shipped':
+        run.paid(node);
+        break;
       case 'runFailed':
         this.#runFailed(run, node, event.value.error);
         break;

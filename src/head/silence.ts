@@ -72,7 +72,7 @@ export class Silence {
     for (const record of silent) {
       const { name, silentMs } = record;
       const cause = `node ${name}: silent for ${Math.round(silentMs / 1000)} s`;
-      const concerned = runs.active().filter((run) => run.ledger.heldBy(name).count > 0 || run.isOpenAt(name));
+      const concerned = runs.active().filter((run) => run.awaits(name));
       const isOver = (run: ActiveRun): boolean => silentMs >= (run.manifest.lost_after_ms ?? lostAfterMs);
       for (const run of concerned) if (isOver(run)) this.#takeBack(record, run, cause);
       if (silentMs >= lostAfterMs && concerned.every(isOver)) this.lose(record, cause);

@@ -27,8 +27,13 @@ export function inventoryOf(
   }
   const pages: Inventory[] = [];
   for (let start = TASKS_PER_PAGE; start < tasks.length; start += TASKS_PER_PAGE) {
-    pages.push({ tasks: tasks.slice(start - TASKS_PER_PAGE, start), openRuns: [], hasMore: true });
+    pages.push({ tasks: tasks.slice(start - TASKS_PER_PAGE, start), openRuns: [], hasMore: true, owedRuns: [] });
   }
-  pages.push({ tasks: tasks.slice(pages.length * TASKS_PER_PAGE), openRuns, hasMore: false });
+  pages.push({
+    tasks: tasks.slice(pages.length * TASKS_PER_PAGE),
+    openRuns,
+    hasMore: false,
+    owedRuns: [...(earlier?.owedRuns ?? [])],
+  });
   return pages;
 }

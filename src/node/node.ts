@@ -121,6 +121,7 @@ export class Node implements AsyncDisposable {
         signal: this.#stopping.signal,
         ended: (runId, task, end) => this.#send({ $case: 'taskEnded', value: taskEnded(runId, task, end) }),
         referenceReady: (runId, ready, settle) => this.#referenceReady(runId, ready, settle, true),
+        shipped: (runId) => this.#send({ $case: 'shipped', value: { runId } }),
         onStoreTrouble: (trouble) => this.#health.set('store', trouble),
       });
   }

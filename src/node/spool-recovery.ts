@@ -47,6 +47,8 @@ export interface RecoveryOptions {
   ) => void;
   /** @param settle to be called when a head has acknowledged it */
   readonly referenceReady: (runId: string, reference: ReadyReference, settle: () => void) => void;
+  /** Every reference that was owed to the run is stored, or will never be. */
+  readonly shipped: (runId: string) => void;
   readonly onStoreTrouble: (trouble: string | undefined) => void;
 }
 
@@ -59,6 +61,8 @@ export class SpoolRecovery {
   readonly #orphans: readonly Left<SpoolStart>[];
   readonly #grants: readonly Left<SpoolGrant>[];
   readonly #ready: readonly Left<SpoolReady>[];
+  /** References that are still to be shipped, by run. */
+  readonly #owed: Map<string, number>;
   readonly #runs = new Map<string, Promise<boolean>>();
   readonly #fates = new Map<string, 'made' | 'lost'>();
 
@@ -69,6 +73,7 @@ export class SpoolRecovery {
     this.#orphans = orphans;
     this.#grants = grants;
     this.#ready = ready;
+    this.#owed = new Map([...Map.groupBy(grants, ({ runId }) => runId)].map(([runId, { length }]) => [runId, length]));
     for (const task of orphans) this.#fates.set(keyOf(task), 'lost');
     for (const task of results) this.#fates.set(keyOf(task), 'made');
   }
@@ -76,6 +81,11 @@ export class SpoolRecovery {
   /** Results whose rows are not known to be stored yet. */
   get shipping(): readonly SpoolResult[] {
     return [...this.#results];
+  }
+
+  /** Runs whose references are on their way: they are not over before `shipped`. */
+  get owedRuns(): readonly string[] {
+    return [...this.#owed.keys()];
   }
 
   /** What had started and left nothing. The head is told of it in this whole life: it may be another head that asks. */
@@ -114,7 +124,12 @@ export class SpoolRecovery {
         }),
       ),
       ...orphans.map((orphan) => limit(() => this.#patiently('a verdict', () => this.#orphan(orphan)))),
-      ...grants.map((grant) => limit(() => this.#patiently('a reference', () => this.#grant(grant)))),
+      ...grants.map((grant) =>
+        limit(async () => {
+          await this.#patiently('a reference', () => this.#grant(grant));
+          this.#paid(grant.runId);
+        }),
+      ),
     ]);
   }
 
@@ -179,6 +194,15 @@ export class SpoolRecovery {
       return referenceReady(runId, reference, () => spool.settle(word));
     }
     spool.settle(id);
+  }
+
+  #paid(runId: string): void {
+    const left = (this.#owed.get(runId) ?? 0) - 1;
+    if (left > 0) return void this.#owed.set(runId, left);
+    // A node that stops still owes it: its next life says so.
+    if (this.#options.signal.aborted) return;
+    this.#owed.delete(runId);
+    this.#options.shipped(runId);
   }
 
   /** Whoever is inside a command waits no longer for the store: the next one ships it. */

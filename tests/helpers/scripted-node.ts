@@ -37,6 +37,8 @@ export interface ScriptedNodeOptions {
   readonly pageSize?: number;
   /** What an earlier life had ready and no head has heard of: said in front of its inventory. */
   readonly references?: readonly ReferenceReady[];
+  /** Runs that it ships references of an earlier life for, until `shipped`. */
+  readonly owedRuns?: readonly string[];
   /** How long `has` waits. Default 5,000. */
   readonly patienceMs?: number;
   /** Ends every task at once, without an error. */
@@ -152,6 +154,10 @@ export class ScriptedNode implements AsyncDisposable {
     for (const { instanceId } of own) this.says(instanceId, Outcome.RETURNED);
   }
 
+  shipped(runId: string): void {
+    this.#link?.send({ $case: 'shipped', value: { runId } });
+  }
+
   leaves(): void {
     this.#link?.send({ $case: 'leaving', value: { reason: 'asked to' } });
   }
@@ -189,11 +195,12 @@ export class ScriptedNode implements AsyncDisposable {
     const orphans = left.filter(({ state }) => state === HeldState.ORPHANED);
     const tasks = this.sessions > 1 ? [...orphans, ...this.held.values()] : left;
     for (const task of tasks) if (task.state !== HeldState.ORPHANED) this.held.set(task.instanceId, task);
-    const { pageSize = Infinity, references = [] } = this.options;
+    const { pageSize = Infinity, references = [], owedRuns = [] } = this.options;
     for (const reference of references) this.referenceReady(reference);
     for (let at = 0; at === 0 || at < tasks.length; at += pageSize) {
       const hasMore = at + pageSize < tasks.length;
-      const value = { tasks: tasks.slice(at, at + pageSize), openRuns: hasMore ? [] : [...this.openRuns], hasMore };
+      const last = hasMore ? { openRuns: [], owedRuns: [] } : { openRuns: [...this.openRuns], owedRuns: [...owedRuns] };
+      const value = { tasks: tasks.slice(at, at + pageSize), hasMore, ...last };
       this.#link?.send({ $case: 'inventory', value });
     }
   }

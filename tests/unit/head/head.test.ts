@@ -271,6 +271,41 @@ describe('the death of a node', () => {
     expect(next.given).toEqual([]);
   });
 
+  it('keeps a run that has all its rows open until its next life has shipped what it built (P-07)', async () => {
+    await open();
+    const node = await scene.join('n1', { dataDirId: 'd1', bootId: 'b1' });
+    await scene.run(noop(['a_1']));
+    await node.has('a_1');
+    node.started('a_1');
+    await putRow(scene.store, row('a_1'));
+    await node[Symbol.asyncDispose]();
+    const next = await scene.join('n1', { dataDirId: 'd1', bootId: 'b2', owedRuns: ['r1'] });
+    let isShipped = false;
+    const ended = scene.end().then(({ state }) => ({ state, isShipped }));
+    await waitUntil('its row counts', async () => (await scene.progress()).rowsOk === 1);
+    // The node has closed the run, or never opened it: an end would be there within these answers.
+    for (let looks = 0; looks < 20; looks += 1) {
+      expect((await scene.progress()).state).toBe(RunState.DRAINING);
+    }
+    isShipped = true;
+    next.shipped('r1');
+    expect(await ended).toEqual({ state: RunState.DONE, isShipped: true });
+  });
+
+  it('ends such a run without it when the node is lost for good', async () => {
+    await open({ lostAfterMs: 500 });
+    const node = await scene.join('n1', { dataDirId: 'd1', bootId: 'b1' });
+    await scene.run(noop(['a_1']));
+    await node.has('a_1');
+    node.started('a_1');
+    await putRow(scene.store, row('a_1'));
+    await node[Symbol.asyncDispose]();
+    const next = await scene.join('n1', { dataDirId: 'd1', bootId: 'b2', owedRuns: ['r1'] });
+    await waitUntil('its row counts', async () => (await scene.progress()).rowsOk === 1);
+    await next[Symbol.asyncDispose]();
+    expect(await scene.end()).toMatchObject({ state: RunState.DONE, rowsOk: 1 });
+  });
+
   it('is believed of a node that says that it leaves', async () => {
     await open();
     const [going, staying] = [await scene.join('n1'), await scene.join('n2', { actors: 1 })];

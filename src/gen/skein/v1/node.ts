@@ -201,6 +201,7 @@ export interface NodeEvent {
     | { $case: "health"; value: NodeHealth }
     | { $case: "leaving"; value: Leaving }
     | { $case: "databaseFailed"; value: DatabaseFailed }
+    | { $case: "shipped"; value: Shipped }
     | undefined;
 }
 
@@ -255,6 +256,13 @@ export interface Inventory {
   openRuns: string[];
   /** Another page follows; nothing is concluded before the last one. */
   hasMore: boolean;
+  /** Runs for which an earlier life built a reference that is still on its way to the store; a `Shipped` follows for each. */
+  owedRuns: string[];
+}
+
+/** What earlier lives of this node owed the store for the run is there now, or will never be. */
+export interface Shipped {
+  runId: string;
 }
 
 export interface HeldTask {
@@ -645,6 +653,9 @@ export const NodeEvent: MessageFns<NodeEvent> = {
       case "databaseFailed":
         DatabaseFailed.encode(message.event.value, writer.uint32(98).fork()).join();
         break;
+      case "shipped":
+        Shipped.encode(message.event.value, writer.uint32(106).fork()).join();
+        break;
     }
     return writer;
   },
@@ -758,6 +769,14 @@ export const NodeEvent: MessageFns<NodeEvent> = {
             message.event = { $case: "databaseFailed", value: DatabaseFailed.decode(reader, reader.uint32()) };
             continue;
           }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.event = { $case: "shipped", value: Shipped.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -812,6 +831,8 @@ export const NodeEvent: MessageFns<NodeEvent> = {
         ? { $case: "databaseFailed", value: DatabaseFailed.fromJSON(object.databaseFailed) }
         : isSet(object.database_failed)
         ? { $case: "databaseFailed", value: DatabaseFailed.fromJSON(object.database_failed) }
+        : isSet(object.shipped)
+        ? { $case: "shipped", value: Shipped.fromJSON(object.shipped) }
         : undefined,
     };
   },
@@ -842,6 +863,8 @@ export const NodeEvent: MessageFns<NodeEvent> = {
       obj.leaving = Leaving.toJSON(message.event.value);
     } else if (message.event?.$case === "databaseFailed") {
       obj.databaseFailed = DatabaseFailed.toJSON(message.event.value);
+    } else if (message.event?.$case === "shipped") {
+      obj.shipped = Shipped.toJSON(message.event.value);
     }
     return obj;
   },
@@ -921,6 +944,12 @@ export const NodeEvent: MessageFns<NodeEvent> = {
       case "databaseFailed": {
         if (object.event?.value !== undefined && object.event?.value !== null) {
           message.event = { $case: "databaseFailed", value: DatabaseFailed.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "shipped": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "shipped", value: Shipped.fromPartial(object.event.value) };
         }
         break;
       }
@@ -1574,7 +1603,7 @@ export const Welcome: MessageFns<Welcome> = {
 };
 
 function createBaseInventory(): Inventory {
-  return { tasks: [], openRuns: [], hasMore: false };
+  return { tasks: [], openRuns: [], hasMore: false, owedRuns: [] };
 }
 
 export const Inventory: MessageFns<Inventory> = {
@@ -1587,6 +1616,9 @@ export const Inventory: MessageFns<Inventory> = {
     }
     if (message.hasMore !== false) {
       writer.uint32(24).bool(message.hasMore);
+    }
+    for (const v of message.owedRuns) {
+      writer.uint32(34).string(v!);
     }
     return writer;
   },
@@ -1628,6 +1660,14 @@ export const Inventory: MessageFns<Inventory> = {
             message.hasMore = reader.bool();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.owedRuns.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1653,6 +1693,11 @@ export const Inventory: MessageFns<Inventory> = {
         : isSet(object.has_more)
         ? globalThis.Boolean(object.has_more)
         : false,
+      owedRuns: globalThis.Array.isArray(object?.owedRuns)
+        ? object.owedRuns.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.owed_runs)
+        ? object.owed_runs.map((e: any) => globalThis.String(e))
+        : [],
     };
   },
 
@@ -1667,6 +1712,9 @@ export const Inventory: MessageFns<Inventory> = {
     if (message.hasMore !== false) {
       obj.hasMore = message.hasMore;
     }
+    if (message.owedRuns?.length) {
+      obj.owedRuns = message.owedRuns;
+    }
     return obj;
   },
 
@@ -1678,6 +1726,80 @@ export const Inventory: MessageFns<Inventory> = {
     message.tasks = object.tasks?.map((e) => HeldTask.fromPartial(e)) || [];
     message.openRuns = object.openRuns?.map((e) => e) || [];
     message.hasMore = object.hasMore ?? false;
+    message.owedRuns = object.owedRuns?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseShipped(): Shipped {
+  return { runId: "" };
+}
+
+export const Shipped: MessageFns<Shipped> = {
+  encode(message: Shipped, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.runId !== "") {
+      writer.uint32(10).string(message.runId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Shipped {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseShipped();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.runId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Shipped {
+    return {
+      runId: isSet(object.runId)
+        ? globalThis.String(object.runId)
+        : isSet(object.run_id)
+        ? globalThis.String(object.run_id)
+        : "",
+    };
+  },
+
+  toJSON(message: Shipped): unknown {
+    const obj: any = {};
+    if (message.runId !== "") {
+      obj.runId = message.runId;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Shipped>): Shipped {
+    return Shipped.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Shipped>): Shipped {
+    const message = createBaseShipped();
+    message.runId = object.runId ?? "";
     return message;
   },
 };
