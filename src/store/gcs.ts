@@ -42,7 +42,8 @@ export async function openGcsStore(url: string, field = '--store', options: GcsO
         last = `${place.url}: no answer`;
       }
       const ask = () => store.list('', { pageSize: 1, signal });
-      await retry(ask, { tries: 4, isRetryable: isTransient, signal, onRetry });
+      // Some 4 s: a server that is just being started again is no reason to refuse a command.
+      await retry(ask, { tries: 8, maxMs: 1_500, isRetryable: isTransient, signal, onRetry });
     });
   } catch (error) {
     const fields = { field };

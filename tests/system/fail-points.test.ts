@@ -53,7 +53,9 @@ describe('a daemon that is killed at a fail point', () => {
   });
 
   async function killAt(point: FailPoint, victim: 'head' | 'n1', its: ExpectStatic): Promise<void> {
-    await using cluster = await Cluster.create({ lostAfterS: 2 });
+    // Every death here is proven by a restart; on a busy machine that takes longer than a short silence may last, and a run
+    // does not wait for what a node that is lost for good had built.
+    await using cluster = await Cluster.create({ lostAfterS: 60 });
     const armed = { failPoint: point, untilReady: false };
     await cluster.head.start(victim === 'head' ? armed : {});
     const node = await cluster.node('n1', 2);

@@ -60,7 +60,9 @@ export async function makeNoopDataset(dir: string, options: NoopDatasetOptions):
     journal,
     records: async () => {
       const text = await readFile(journal, 'utf8');
+      // Tasks append while it is read: a line that does not end yet is of the next look.
       return text
+        .slice(0, text.lastIndexOf('\n') + 1)
         .split('\n')
         .filter(Boolean)
         .map((line) => JSON.parse(line) as NoopRecord);
