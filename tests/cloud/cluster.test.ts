@@ -93,7 +93,7 @@ describe.skipIf(engine === undefined)('the whole job on machines of their own', 
     },
   ];
 
-  test.each(FAULTS)('ends with every row and reference: $name', async ({ happen, mayRetry = false }) => {
+  test.each(FAULTS)('ends with every row and reference: $name (P-45)', async ({ happen, mayRetry = false }) => {
     clusters += 1;
     const url = `gs://${BUCKET}/${clusters}`;
     await using cluster = await startMachineCluster({ engine: engine as Engine, site, headLine }, url);

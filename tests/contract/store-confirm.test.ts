@@ -60,7 +60,7 @@ describe.each(STORE_KINDS)('writes over a bad line: $kind', ({ make }) => {
     expect(await namesIn(store, '')).toEqual([]);
   });
 
-  test('a store that comes back after five refusals has the object', async () => {
+  test('a store that comes back after five refusals has the object (X-06)', async () => {
     plan.add({ on: 'create', fault: { kind: 'refuse' }, count: 5 });
     expect((await createOrConfirm(store, 'a', bytesOf('row'), fast())).kind).toBe('created');
   });

@@ -302,7 +302,7 @@ describe('a bucket that does not answer', () => {
     expect(end.ms).toBeLessThan(15_000);
   });
 
-  test('gets no more than 32 calls at a time', async () => {
+  test('gets no more than 32 calls at a time (N-03)', async () => {
     server.latencyMs = 20;
     await Promise.all(Array.from({ length: 150 }, (_, n) => store.create(`n/${n}`, bytesOf('x'))));
     expect(server.mostAtOnce).toBeLessThanOrEqual(32);

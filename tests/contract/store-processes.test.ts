@@ -58,7 +58,7 @@ test('of six processes that create one object, one wins', async () => {
   expect(await textOf(store, 'once')).toBe(String(winner?.pid));
 });
 
-test('waits for a lock that another process holds, and has it at once when that one is killed', async () => {
+test('waits for a lock that another process holds, and has it at once when that one is killed (P-42)', async () => {
   const generation = await mustCreate(store, 'a', '1');
   const holder = start('hold-lock', join(folder.path, 'bucket/.skein-store/lock.sqlite'));
   expect(await firstLine(holder)).toBe('held');

@@ -57,7 +57,7 @@ describe.each(STORE_KINDS)('trees: $kind', ({ make }) => {
     _upload_complete: 'ok',
   };
 
-  test('ships every file, binaries, hidden and empty ones too, and fetches them back byte for byte', async () => {
+  test('ships every file, binaries, hidden and empty ones too, and fetches them back byte for byte (B-04)', async () => {
     await plant(REFERENCE);
     const report = await uploadTree(store, tree, 'p/q/');
     expect(report).toMatchObject({ files: 7, unchanged: 0 });
@@ -72,7 +72,7 @@ describe.each(STORE_KINDS)('trees: $kind', ({ make }) => {
     }
   });
 
-  test('ships markers last and in their order', async () => {
+  test('ships markers last and in their order (U-04)', async () => {
     await plant(REFERENCE);
     const order: string[] = [];
     const watched: ObjectStore = {
@@ -158,7 +158,7 @@ describe.each(STORE_KINDS)('trees: $kind', ({ make }) => {
     expect(await namesIn(store, '')).toEqual([]);
   });
 
-  test('fetches over what is there, whole or not at all, and leaves no part files', async () => {
+  test('fetches over what is there, whole or not at all, and leaves no part files (B-03, X-14)', async () => {
     await mustCreate(store, 'p/a/b', 'new');
     await mkdir(join(dest, 'a'), { recursive: true });
     await writeFile(join(dest, 'a/b'), 'old and longer');
@@ -223,7 +223,7 @@ describe.each(STORE_KINDS)('trees: $kind', ({ make }) => {
     expect((await readdir(dest)).sort()).toEqual(['a', 'c']);
   });
 
-  test('an object that goes away between list and read is skipped in a live mirror, and an error elsewhere', async () => {
+  test('an object that goes away between list and read is skipped in a live mirror, and an error elsewhere (V-11)', async () => {
     const generation = await mustCreate(store, 'p/a', '1');
     const vanishing: ObjectStore = {
       ...store,
@@ -242,7 +242,7 @@ describe.each(STORE_KINDS)('trees: $kind', ({ make }) => {
     await expect(downloadTree(gone, 'p/', dest)).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 
-  test('no name that a bucket lists leads out of the destination; placeholders of folders are passed over', async () => {
+  test('no name that a bucket lists leads out of the destination; placeholders of folders are passed over (B-03, P-44)', async () => {
     const info = { generation: '1', sizeBytes: 1, updatedMs: 1_700_000_000_000 };
     const names = ['p/', 'p/folder/', 'p/../../escaped', 'p//slashed', 'p/a/../../escaped', 'p/ok', 'p/nul\0'];
     const hostile: ObjectStore = {

@@ -104,7 +104,7 @@ async function rowOf(store: ObjectStore, id: string, attempt: number): Promise<u
 
 describe('a head daemon that is killed', () => {
   it.concurrent.for(POINTS)(
-    'at %s is followed by one that ends the run, and starts nothing twice',
+    'at %s is followed by one that ends the run, and starts nothing twice (X-05)',
     async (point, { expect: its }) => {
       const dir = await mkdtemp(join(tmpdir(), 'skein-head-'));
       try {

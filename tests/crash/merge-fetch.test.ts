@@ -43,7 +43,7 @@ function errorsIn(path: string): unknown[] {
 
 describe('an upload that is killed', () => {
   it.for(['shard.before-sidecar', 'shard.before-complete'])(
-    'at %s is ignored by a fetch and named, and whole after the next try',
+    'at %s is ignored by a fetch and named, and whole after the next try (X-10, M1, Codex r7)',
     async (point) => {
       await using temp = await tempDir();
       await using store = await scene(temp.dir);

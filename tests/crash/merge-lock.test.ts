@@ -14,7 +14,7 @@ const HELD_MS = 600;
 
 describe('a merge while another process holds the lock of the database', () => {
   it.for(['lets go', 'is killed'])(
-    'S-09: waits for as long as the other has it, and goes on when it %s',
+    'waits for as long as the other has it, and goes on when it %s (S-09, M5, Q-19)',
     async (how) => {
       await using temp = await tempDir();
       const [shards, root] = [join(temp.dir, 'shards'), join(temp.dir, 'root')];

@@ -20,7 +20,7 @@ function start(script: string, ...args: string[]): ChildProcess {
 
 describe('a merge that is killed', () => {
   it.for(POINTS)(
-    'at %s leaves the old, the new or an unmarked folder, and the next merge ends whole',
+    'at %s leaves the old, the new or an unmarked folder, and the next merge ends whole (M-06, X-11, H1, Q-23, Q-24)',
     async (point) => {
       await using temp = await tempDir();
       const [shards, root] = [join(temp.dir, 'shards'), join(temp.dir, 'root')];
@@ -51,7 +51,7 @@ function build(number: number): Tree {
 }
 
 describe('readers without the lock', () => {
-  it('never see a marker over mixed content, while merges replace one build by the next and die on the way', async () => {
+  it('never see a marker over mixed content, while merges replace one build by the next and die on the way (M-06, H1, M3 marker)', async () => {
     await using temp = await tempDir();
     const [shards, root] = [join(temp.dir, 'shards'), join(temp.dir, 'root')];
     await writeTree(join(root, 'shop'), build(0), 1_600_000_000);

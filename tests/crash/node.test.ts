@@ -80,7 +80,7 @@ async function shardsOf(store: ObjectStore): Promise<Record<string, Set<string>>
 }
 
 describe('a node that is killed', () => {
-  it.concurrent.for(POINTS)('at %s is gone on with by its successor', async (point, { expect: its }) => {
+  it.concurrent.for(POINTS)('at %s is gone on with by its successor (X-04, P-07)', async (point, { expect: its }) => {
     const dir = join(base, point);
     await mkdir(dir);
     const storeUrl = pathToFileURL(join(dir, 'bucket')).href;

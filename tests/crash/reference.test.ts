@@ -37,22 +37,25 @@ describe('a build that is killed', () => {
     undisturbed = await readTree(join(temp.dir, 'references', 'shop'));
   });
 
-  it.for(POINTS)('at %s leaves nothing or the whole, and the next build ends with the same bytes', async (point) => {
-    await using temp = await tempDir();
-    await writeKbDataset(join(temp.dir, 'dataset'), ['shop']);
-    await buildAndDie(temp.dir, point);
-    const root = join(temp.dir, 'references');
-    if (point === 'reference.after-commit') expect(await readTree(join(root, 'shop'))).toEqual(undisturbed);
-    else expect(existsSync(join(root, 'shop'))).toBe(false);
+  it.for(POINTS)(
+    'at %s leaves nothing or the whole, and the next build ends with the same bytes (R-05, X-12)',
+    async (point) => {
+      await using temp = await tempDir();
+      await writeKbDataset(join(temp.dir, 'dataset'), ['shop']);
+      await buildAndDie(temp.dir, point);
+      const root = join(temp.dir, 'references');
+      if (point === 'reference.after-commit') expect(await readTree(join(root, 'shop'))).toEqual(undisturbed);
+      else expect(existsSync(join(root, 'shop'))).toBe(false);
 
-    const built = await buildSite(temp.dir, 'shop');
-    expect(built).toMatchObject({ wasBuilt: point !== 'reference.after-commit', digest });
-    expect(built.timingsMs['lock'] ?? 0).toBeLessThan(1000);
-    expect(await readTree(join(root, 'shop'))).toEqual(undisturbed);
-    expect(await namesIn(root)).toEqual(['.skein', 'shop']);
-  });
+      const built = await buildSite(temp.dir, 'shop');
+      expect(built).toMatchObject({ wasBuilt: point !== 'reference.after-commit', digest });
+      expect(built.timingsMs['lock'] ?? 0).toBeLessThan(1000);
+      expect(await readTree(join(root, 'shop'))).toEqual(undisturbed);
+      expect(await namesIn(root)).toEqual(['.skein', 'shop']);
+    },
+  );
 
-  it.for(POINTS)('at %s over a stale reference never shows a marker over other content', async (point) => {
+  it.for(POINTS)('at %s over a stale reference never shows a marker over other content (R-05, X-12)', async (point) => {
     await using temp = await tempDir();
     await writeKbDataset(join(temp.dir, 'dataset'), ['shop']);
     await buildSite(temp.dir, 'shop', { version: 'old' });

@@ -77,26 +77,29 @@ describe('a command that is killed', () => {
 
   afterAll(() => rm(base, { recursive: true, force: true }));
 
-  it.concurrent.for(FAIL_POINTS)('at %s goes on to the same rows and references', async (point, { expect: its }) => {
-    const disturbed = roots(join(base, point));
-    // A merge has something to do only where the references are not there yet.
-    const isMerge = point.startsWith('merge.');
-    if (isMerge) {
-      its((await skein(submitArgs(disturbed))).code).toBe(0);
-      await rm(join(disturbed.dir, 'references'), { recursive: true, force: true });
-    }
-    const first = isMerge ? ['fetch', RUN, '--quiet', ...disturbed.args] : submitArgs(disturbed);
-    const killed = await skein(first, { env: { SKEIN_FAILPOINT: point } });
-    its(killed.signal, `${point} was reached`).toBe('SIGKILL');
+  it.concurrent.for(FAIL_POINTS)(
+    'at %s goes on to the same rows and references (X-08, L-03)',
+    async (point, { expect: its }) => {
+      const disturbed = roots(join(base, point));
+      // A merge has something to do only where the references are not there yet.
+      const isMerge = point.startsWith('merge.');
+      if (isMerge) {
+        its((await skein(submitArgs(disturbed))).code).toBe(0);
+        await rm(join(disturbed.dir, 'references'), { recursive: true, force: true });
+      }
+      const first = isMerge ? ['fetch', RUN, '--quiet', ...disturbed.args] : submitArgs(disturbed);
+      const killed = await skein(first, { env: { SKEIN_FAILPOINT: point } });
+      its(killed.signal, `${point} was reached`).toBe('SIGKILL');
 
-    const hasManifest = existsSync(join(disturbed.dir, 'store', 'runs', RUN, 'manifest.json'));
-    const again = isMerge
-      ? first
-      : hasManifest
-        ? ['resume', RUN, '--actors', '2', '--quiet', ...disturbed.args]
-        : submitArgs(disturbed);
-    const { code, stderr } = await skein(again);
-    its(code, stderr).toBe(0);
-    its(await outcomeOf(disturbed)).toEqual(undisturbed);
-  });
+      const hasManifest = existsSync(join(disturbed.dir, 'store', 'runs', RUN, 'manifest.json'));
+      const again = isMerge
+        ? first
+        : hasManifest
+          ? ['resume', RUN, '--actors', '2', '--quiet', ...disturbed.args]
+          : submitArgs(disturbed);
+      const { code, stderr } = await skein(again);
+      its(code, stderr).toBe(0);
+      its(await outcomeOf(disturbed)).toEqual(undisturbed);
+    },
+  );
 });

@@ -33,7 +33,7 @@ describe('a build of stage 1 that is killed', () => {
   afterEach(() => rm(root, { recursive: true, force: true }));
 
   it.for(POINTS.flatMap((point) => [[point, 'nothing'] as const, [point, 'a stale cache'] as const]))(
-    'at %s over %s leaves the old, the new or no cache, and the next build ends as an undisturbed one',
+    'at %s over %s leaves the old, the new or no cache, and the next build ends as an undisturbed one (D-10, X-12)',
     async ([point, before]) => {
       const dataset = { dir: join(root, 'data') };
       await cp(SHIPPED, dataset.dir, { recursive: true });

@@ -80,7 +80,7 @@ describe('a cluster of daemons', () => {
     await rm(home, { recursive: true, force: true });
   });
 
-  it('keeps its token and ready file readable by its owner alone, and shows nobody the token', async () => {
+  it('keeps its token and ready file readable by its owner alone, and shows nobody the token (P-26)', async () => {
     const token = (await readFile(dir('head/token'), 'utf8')).trim();
     for (const name of ['head/token', 'head/ready.json', 'head/id', 'head/log/daemon.log', 'node/ready.json']) {
       expect((await stat(dir(name))).mode & 0o077, name).toBe(0);
@@ -91,7 +91,7 @@ describe('a cluster of daemons', () => {
       expect(text).not.toContain(token);
   });
 
-  it('shows head, nodes and store', async () => {
+  it('shows head, nodes and store (P-04)', async () => {
     const shown = await runCli(['status', ...atHead()], { cwd: home });
     expect([shown.code, shown.stderr]).toEqual([0, '']);
     expect(shown.stdout).toMatch(/^n1 +connected +\d\/2/m);
@@ -106,7 +106,7 @@ describe('a cluster of daemons', () => {
     });
   });
 
-  it('runs what is submitted to it and brings the results home; the dataset goes up once', async () => {
+  it('runs what is submitted to it and brings the results home; the dataset goes up once (V-05)', async () => {
     const cwd = await temporaryFolder();
     const first = await runCli(['submit', ...FEW, ...atHead(), '--run-id', 'r1', '--json'], { cwd });
     expect([first.code, first.stderr]).toEqual([0, expect.stringContaining('uploaded 2 databases')]);
@@ -137,7 +137,7 @@ describe('a cluster of daemons', () => {
     expect(await isThere(join(cwd, 'skein-data', 'slayer_models_otf', 'ferries', '_reference_fp.txt'))).toBe(true);
   });
 
-  it('goes on with a detached run; wait, fetch, list and logs find it by the address alone', async () => {
+  it('goes on with a detached run; wait, fetch, list and logs find it by the address alone (L-04, X-09, W-16)', async () => {
     const cwd = await temporaryFolder();
     const env = { SKEIN_ADDRESS: ready.address, SKEIN_TOKEN_FILE: dir('head/token') };
     const end = await runCli(['submit', ...FEW, '--run-id', 'r2', '--detach'], { cwd, env });
@@ -186,7 +186,7 @@ describe('a cluster of daemons', () => {
     expect(await isThere(join(cwd, 'h'))).toBe(false);
   });
 
-  it('kill stops a run, and resume at the head completes it', async () => {
+  it('kill stops a run, and resume at the head completes it (L-08)', async () => {
     const cwd = await temporaryFolder();
     const noop = ['--dataset', EXAMPLE, '--all', '--framework', 'noop', '--query-mode', 'raw', '--max-in-flight', '1'];
     const env = { SKEIN_ADDRESS: ready.address, SKEIN_TOKEN_FILE: dir('head/token') };
@@ -198,7 +198,7 @@ describe('a cluster of daemons', () => {
     expect(jsonOf(resumed)).toMatchObject({ run_id: 'r3', counts: { expected: 22, missing: 0 }, exit_code: 0 });
   });
 
-  it('Ctrl-C leaves an attached run to the cluster, and says how to wait for it and how to kill it', async () => {
+  it('Ctrl-C leaves an attached run to the cluster, and says how to wait for it and how to kill it (L-13, X-07)', async () => {
     const cwd = await temporaryFolder();
     const env = { SKEIN_ADDRESS: ready.address, SKEIN_TOKEN_FILE: dir('head/token') };
     const dataset = await copyExample(join(cwd, 'data'));

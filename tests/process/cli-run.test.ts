@@ -27,7 +27,7 @@ const isThere = (path: string): Promise<boolean> =>
   );
 
 describe('submit', () => {
-  it('runs the gold SQL of every task and puts the results in ./skein-data, all by default', async () => {
+  it('runs the gold SQL of every task and puts the results in ./skein-data, all by default (L-14, W-17, V-15)', async () => {
     const cwd = await temporaryFolder();
     const end = await runCli([...ALL, '--json'], { cwd });
     expect(end.code).toBe(0);
@@ -95,7 +95,7 @@ describe('a run and the other commands', () => {
   afterAll(() => rm(home, { recursive: true, force: true }));
   const storeOf = (dir: string): string => join(dir, 'skein-data', 'store', 'runs', 'r1');
 
-  it('is listed (also in the store of SKEIN_STORE), waited for, fetched, and its logs are shown', async () => {
+  it('is listed (also in the store of SKEIN_STORE), waited for, fetched, and its logs are shown (L-01, L-09, P-01, W-16)', async () => {
     const list = await runCli(['list'], { cwd: home });
     expect(list.stdout).toMatch(/^r1 +encode\/slayer\/a-interact +done +2\/2 +0/m);
     const env = { SKEIN_STORE: `file://${join(home, 'skein-data', 'store')}` };
@@ -120,7 +120,7 @@ describe('a run and the other commands', () => {
     expect(one.stdout).not.toContain('==>');
   });
 
-  it('fetch and wait exit 3 while ids have no row, and resume goes on, here with other folders', async () => {
+  it('fetch and wait exit 3 while ids have no row, and resume goes on, here with other folders (L-06, P-02)', async () => {
     const cwd = await temporaryFolder();
     // The run as it stands after a kill: a row short, and no end.
     await copyHalf(storeOf(home), join(cwd, 'half', 'runs', 'r1'));
@@ -160,7 +160,7 @@ describe('a run and the other commands', () => {
 });
 
 describe('Ctrl-C', () => {
-  it('the second leaves at once, whatever is running', async () => {
+  it('the second leaves at once, whatever is running (L-13)', async () => {
     const cwd = await temporaryFolder();
     const dataset = await copyExample(join(cwd, 'data'));
     await setGoldSql(dataset, countingSql(1_000_000_000), 2);

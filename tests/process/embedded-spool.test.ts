@@ -16,7 +16,7 @@ import { submitToStore } from '../helpers/cluster-run.ts';
 import { kbRow, writeKbDataset } from '../helpers/kb-dataset.ts';
 import { temporaryFolder } from '../helpers/store-fixtures.ts';
 
-it('keeps rows that the store does not take beside the results, and the next command ships them and runs nothing again', async () => {
+it('keeps rows that the store does not take beside the results, and the next command ships them and runs nothing again (W-06, X-06)', async () => {
   using folder = temporaryFolder();
   const dir = folder.path;
   const [datasetDir, memory] = [join(dir, 'dataset'), createMemoryStore()];

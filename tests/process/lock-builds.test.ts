@@ -13,7 +13,7 @@ import { startChild } from '../helpers/talking-child.ts';
 const CHILD = fileURLToPath(new URL('../helpers/build-child.ts', import.meta.url));
 
 describe('several processes that want one reference', () => {
-  it('encode it once; the others take it', async () => {
+  it('encode it once; the others take it (H4, R-06, R-07, Cdx-2, Q-33)', async () => {
     await using temp = await tempDir();
     await writeKbDataset(join(temp.dir, 'dataset'), ['shop']);
     const children = Array.from({ length: 4 }, () => startChild(CHILD, temp.dir, 'shop', '40'));
@@ -32,7 +32,7 @@ describe('several processes that want one reference', () => {
     expect(opens.length).toBe(1);
   });
 
-  it('wait for whoever holds the lock for half a second, and build then', async () => {
+  it('wait for whoever holds the lock for half a second, and build then (S-09, M5, Q-19)', async () => {
     await using temp = await tempDir();
     await writeKbDataset(join(temp.dir, 'dataset'), ['shop']);
     await using keeper = new LockKeeper();
@@ -50,7 +50,7 @@ describe('several processes that want one reference', () => {
     expect((await end).wasBuilt).toBe(true);
   });
 
-  it('go on when the one that encodes is killed', async () => {
+  it('go on when the one that encodes is killed (R-06)', async () => {
     await using temp = await tempDir();
     await writeKbDataset(join(temp.dir, 'dataset'), ['shop']);
     await using first = startChild(CHILD, temp.dir, 'shop', '100000');

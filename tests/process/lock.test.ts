@@ -15,7 +15,7 @@ const CHILD = fileURLToPath(new URL('./lock-child.ts', import.meta.url));
 const ask = (root: string, owner = 'here') => ({ root, database: 'shop', owner });
 
 describe('a lock that another process holds', () => {
-  it('is waited for, and whoever waits is told who holds it', async () => {
+  it('is waited for, and whoever waits is told who holds it (S-09, P-42)', async () => {
     await using temp = await tempDir();
     await using keeper = new LockKeeper();
     await using child = startChild(CHILD, temp.dir, 'shop');
@@ -63,7 +63,7 @@ describe('a lock that another process holds', () => {
     child.process.kill('SIGCONT');
   });
 
-  it('goes to the next within a second of a SIGKILL, though the lock directory of the dead is fresh', async () => {
+  it('goes to the next within a second of a SIGKILL, though the lock directory of the dead is fresh (S-09)', async () => {
     await using temp = await tempDir();
     await using keeper = new LockKeeper();
     const ROUNDS = 8;
@@ -148,7 +148,7 @@ describe('the lock directory beside it', () => {
 });
 
 describe('a keeper', () => {
-  it('gives turns to those who ask in one process, first come first served, passing over who gave up', async () => {
+  it('gives turns to those who ask in one process, first come first served, passing over who gave up (P-42, P-43)', async () => {
     await using temp = await tempDir();
     await using keeper = new LockKeeper();
     const order: number[] = [];
@@ -172,7 +172,7 @@ describe('a keeper', () => {
     expect(ends.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled', 'fulfilled']);
   });
 
-  it('excludes another keeper of the same process, and lets databases alone that are others', async () => {
+  it('excludes another keeper of the same process, and lets databases alone that are others (P-42)', async () => {
     await using temp = await tempDir();
     await using one = new LockKeeper();
     await using two = new LockKeeper();

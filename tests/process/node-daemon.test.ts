@@ -86,7 +86,7 @@ async function referenceRoots(name: string): Promise<string[]> {
 }
 
 describe('a node on a data dir', () => {
-  it('builds a reference under a grant, says where its shard is, and another node takes it from there', async () => {
+  it('builds a reference under a grant, says where its shard is, and another node takes it from there (U-04, P-08)', async () => {
     await submit(['shop_1', 'shop_2', 'shop_3']);
     await start('one');
     await start('two');
@@ -115,7 +115,7 @@ describe('a node on a data dir', () => {
     for (const { helperFailures } of head.of('runClosed')) expect(helperFailures).toEqual({});
   });
 
-  it('tells the next head of a reference that no head has heard of, also in its next life, until one has', async () => {
+  it('tells the next head of a reference that no head has heard of, also in its next life, until one has (P-07)', async () => {
     await submit(['shop_1', 'inn_1']);
     const logPath = join(dir, 'log.jsonl');
     const node = await start('one', { logPath });
@@ -179,7 +179,7 @@ describe('a node on a data dir', () => {
     expect(head.of('runFailed')).toEqual([]);
   });
 
-  it('gives back the tasks of a database whose required setup is not there, says why, and goes on with the others', async () => {
+  it('gives back the tasks of a database whose required setup is not there, says why, and goes on with the others (S-05)', async () => {
     await submit(['shop_1', 'inn_1']);
     const marker = 'runs/r1/slayer_setup/slayer_otf_cache/shop/_cache_fp.txt';
     await store.remove(marker, (await store.stat(marker))!.generation);
@@ -196,7 +196,7 @@ describe('a node on a data dir', () => {
     expect(head.of('runFailed')).toEqual([]);
   });
 
-  it("takes the run's seed for the granted reference at once, in a root of its own", async () => {
+  it("takes the run's seed for the granted reference at once, in a root of its own (S-04, S-06)", async () => {
     await submit(['shop_1']);
     await start('one');
     await head.openRun('one', 'r1');
@@ -253,7 +253,7 @@ describe('a node on a data dir', () => {
     expect(head.ends()).toEqual({ shop_1: ['ok'], shop_2: ['ok'] });
   });
 
-  it('keeps its rows while the store refuses them, says so, takes nothing new, and ships them when it can', async () => {
+  it('keeps its rows while the store refuses them, says so, takes nothing new, and ships them when it can (W-06, X-06)', async () => {
     await submit(['shop_1', 'shop_2', 'shop_3'], ORACLE);
     const faults = new FaultPlan();
     await start('one', { actors: 1, store: withFaults(store, faults) });

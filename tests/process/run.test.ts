@@ -61,7 +61,7 @@ async function withRunaway(dir: string, instanceId: string): Promise<string> {
 }
 
 describe.concurrent('a run', () => {
-  it('builds caches and references, and the second time reuses every one and encodes nothing', async ({
+  it('builds caches and references, and the second time reuses every one and encodes nothing (V-06, W-17)', async ({
     expect: its,
     onTestFinished,
   }) => {
@@ -96,7 +96,7 @@ describe.concurrent('a run', () => {
     its(databases.every(({ reused }) => reused)).toBe(true);
   });
 
-  it('encodes each database once when two start at the same time on the same roots and store', async ({
+  it('encodes each database once when two start at the same time on the same roots and store (H4)', async ({
     expect: its,
     onTestFinished,
   }) => {
@@ -175,7 +175,7 @@ describe.concurrent('a run', () => {
     its(row.duration_s).toBeGreaterThan(0.4);
   });
 
-  it('stops on Ctrl-C after the grace with 130 and says how to go on, and resume finishes it', async ({
+  it('stops on Ctrl-C after the grace with 130 and says how to go on, and resume finishes it (L-13, X-07)', async ({
     expect: its,
     onTestFinished,
   }) => {

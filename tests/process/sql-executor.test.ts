@@ -92,7 +92,7 @@ describe('an SQL executor', () => {
     expect(await executor.run('SELECT count(*) FROM t', { timeoutMs: 5000 })).toMatchObject({ rows: [[2]] });
   });
 
-  it('stops reading at the row cap and at the byte cap', async () => {
+  it('stops reading at the row cap and at the byte cap (N-09)', async () => {
     await using executor = new SqlExecutor(path);
     const endless = RUNAWAY.replace('count(*)', 'n');
     const capped = await executor.run(endless, { timeoutMs: 10_000, maxRows: 3 });
@@ -106,7 +106,7 @@ describe('an SQL executor', () => {
     expect(huge).toMatchObject({ kind: 'error', message: expect.stringMatching(/too big/) });
   });
 
-  it('refuses writes when read-only, even to SQL that tries to switch it off', async () => {
+  it('refuses writes when read-only, even to SQL that tries to switch it off (3C-01)', async () => {
     await using executor = new SqlExecutor(path);
     const run = (sql: string, readOnly: boolean) => executor.run(sql, { timeoutMs: 5000, readOnly });
     expect(await run('DELETE FROM t', true)).toMatchObject({
@@ -126,7 +126,7 @@ describe('an SQL executor', () => {
     expect(await executor.run('VACUUM', { timeoutMs: 5000 })).toMatchObject({ kind: 'rows' });
   });
 
-  it('kills a runaway statement at its deadline, is rid of the process by then, and answers again', async () => {
+  it('kills a runaway statement at its deadline, is rid of the process by then, and answers again (3C-03)', async () => {
     await using executor = new SqlExecutor(path);
     await executor.start();
     const pid = executor.pid as number;

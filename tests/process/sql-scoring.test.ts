@@ -78,11 +78,11 @@ describe('the default test', () => {
     ['SQL that is wrong', 'SELECT nothing FROM nowhere', 'SELECT 1', {}, 'dry_run_error'],
     ['SQL that writes', 'DELETE FROM goose', 'SELECT 1', {}, 'dry_run_error'],
     ['several statements', "SELECT 'no'; SELECT name FROM goose;", 'SELECT name FROM goose', {}, 'passed_phase1'],
-  ])('judges %s', async (_what, submitted, gold, conditions, status) => {
+  ])('judges %s (3C-01, 3C-04, 3C-05, 3A-08)', async (_what, submitted, gold, conditions, status) => {
     expect(await statusOf(submitted, { sol_sql: [gold], conditions })).toBe(status);
   });
 
-  it('fills all fields of a passed answer', async () => {
+  it('fills all fields of a passed answer (3A-02, 3A-03, 3A-04, 3A-09, 3A-10, 3C-07)', async () => {
     const verdict = await scoreSubmission(
       taskOf({ sol_sql: ['SELECT name FROM goose'] }),
       'SELECT name FROM goose',
@@ -108,7 +108,7 @@ describe('the default test', () => {
     });
   });
 
-  it('is wrong without being an error when the result is another', async () => {
+  it('is wrong without being an error when the result is another (3A-07, 3C-07)', async () => {
     const verdict = await scoreSubmission(taskOf({ sol_sql: ['SELECT 1'] }), 'SELECT 2', sql);
     expect(verdict).toMatchObject({
       phase1_passed: false,
@@ -118,7 +118,7 @@ describe('the default test', () => {
     });
   });
 
-  it('is never passed by nothing: an empty answer is not submitted, even against an empty result', async () => {
+  it('is never passed by nothing: an empty answer is not submitted, even against an empty result (3C-09)', async () => {
     for (const nothing of [null, '', ' ; -- nothing']) {
       const verdict = await scoreSubmission(taskOf({ sol_sql: ['SELECT 1 WHERE 0'] }), nothing, sql);
       expect(verdict).toMatchObject({
@@ -130,7 +130,7 @@ describe('the default test', () => {
     }
   });
 
-  it('is an error when the SQL had to be killed, and the next one is scored', async () => {
+  it('is an error when the SQL had to be killed, and the next one is scored (3C-03)', async () => {
     const verdict = await scoreSubmission(taskOf({ sol_sql: ['SELECT 1'] }), RUNAWAY, sql);
     expect(verdict).toMatchObject({
       submission_status: 'sql_runtime_error',
@@ -139,7 +139,7 @@ describe('the default test', () => {
     expect(await statusOf('SELECT 1', { sol_sql: ['SELECT 1'] })).toBe('passed_phase1');
   });
 
-  it('prepares the database before, cleans up after, and begins each time from the pristine one', async () => {
+  it('prepares the database before, cleans up after, and begins each time from the pristine one (3C-02)', async () => {
     const task = taskOf({
       preprocess_sql: ["INSERT INTO goose (id, name) VALUES (4, 'Di')"],
       clean_up_sqls: ["UPDATE goose SET name = 'cleaned'"],
@@ -175,7 +175,7 @@ describe('the default test', () => {
       { sol_sql: ['SELECT 1'], category: 'Management', test_cases: ['def test(): pass'] },
       /Python test cases/,
     ],
-  ])('does not blame the submission when the benchmark %s', async (_what, task, error) => {
+  ])('does not blame the submission when the benchmark %s (3A-08, 3C-06)', async (_what, task, error) => {
     const verdict = await scoreSubmission(taskOf(task), 'SELECT 1', sql);
     expect(verdict).toMatchObject({
       submission_status: 'infrastructure_error',

@@ -33,7 +33,7 @@ afterEach(async () => {
 const open = () => sessions.open({ databasePath: databasePath() }, actor.signal);
 
 describe('SQL sessions', () => {
-  it('give each task a copy of its own and leave the dataset as it is', async () => {
+  it('give each task a copy of its own and leave the dataset as it is (V-22, 3C-02)', async () => {
     const before = await readFile(databasePath());
     const [one, two] = await Promise.all([open(), open()]);
     await sessions.run({ ...one, sql: "UPDATE t SET a = 'changed'", timeoutMs });

@@ -77,7 +77,7 @@ const run = async (actor: ActorHandle, assignment: TaskAssignment) =>
   (await actor.call('runTask', [assignment]).promise()) as TaskOutcome;
 
 describe('a task actor in mode oracle', () => {
-  it('submits the gold SQL, scores it, and leaves a whole row, a log with timings and no scratch', async () => {
+  it('submits the gold SQL, scores it, and leaves a whole row, a log with timings and no scratch (3A-01, 3A-06, 3A-11, 3A-17, 3B-01, V-17, V-24, P-47)', async () => {
     const assignment = assignmentOf({ sol_sql: ['SELECT name FROM goose'] });
     const before = Date.now() / 1000;
     const actor = startActor();
@@ -127,7 +127,7 @@ describe('a task actor in mode oracle', () => {
     });
   });
 
-  it('turns what is thrown into the row, the stack into the log, and lives on', async () => {
+  it('turns what is thrown into the row, the stack into the log, and lives on (W-04, 3A-18)', async () => {
     const actor = startActor();
     const assignment = { ...assignmentOf({ sol_sql: ['SELECT 1'] }), databasePath: join(dir, 'gone.sqlite') };
     const { row } = await run(actor, assignment);

@@ -40,7 +40,7 @@ function start(className: string, file: string, args: readonly unknown[]): Actor
 const roots = () => ({ datasetDir: DATASET, cacheRoot: join(dir, 'cache'), referenceRoot: join(dir, 'reference') });
 
 describe('a task actor with the framework encode', () => {
-  it('builds a reference once for all actors of the machine, says so to its daemon, and leaves the bundle', async () => {
+  it('builds a reference once for all actors of the machine, says so to its daemon, and leaves the bundle (R-07)', async () => {
     const dataset = await openDataset(DATASET);
     const settings = {
       framework: 'pydantic_ai_otf_encode',

@@ -22,7 +22,7 @@ import { namesIn, temporaryFolder } from '../helpers/store-fixtures.ts';
 import { waitUntil } from '../helpers/wait-until.ts';
 
 describe('two nodes of one head', () => {
-  it('run all tasks once, and encode each database once, as one machine would', async () => {
+  it('run all tasks once, and encode each database once, as one machine would (P-08)', async () => {
     const folder = temporaryFolder();
     onTestFinished(() => folder[Symbol.dispose]());
     const dir = folder.path;

@@ -62,7 +62,7 @@ describe.skipIf(slayer === undefined)(
 
     test('of a database with every type, key, join and deceit', () => check('odd', makeOddDatabase));
 
-    test('of every example database', async () => {
+    test('of every example database (D-03)', async () => {
       const dataset = await openDataset(EXAMPLES);
       expect(dataset.databases.length).toBeGreaterThan(2);
       await Promise.all(dataset.databases.map((name) => check(name, (path) => dataset.copyDatabase(name, path))));

@@ -14,7 +14,7 @@ const submitAll = (cluster: Cluster, run: string, name = 'here'): string[] => [
   ...['--out', join(cluster.dir, name, 'out')],
 ];
 
-it('two nodes encode each database once between them, and a second run encodes nothing', async () => {
+it('two nodes encode each database once between them, and a second run encodes nothing (P-08)', async () => {
   await using cluster = await Cluster.start(2, 3, { lostAfterS: 300 });
   await cluster.run(submitAll(cluster, 'first'));
   expect(await wholeShards(cluster.store, 'first')).toEqual({ beehives: 1, ferries: 1, glassworks: 1 });

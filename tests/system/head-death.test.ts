@@ -10,7 +10,7 @@ import { NoopRun } from '../helpers/cluster/noop-run.ts';
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 describe('a head that is killed', () => {
-  it('goes on where it was when it is started again: a waiter notices a pause, and nothing runs twice', async () => {
+  it('goes on where it was when it is started again: a waiter notices a pause, and nothing runs twice (X-05)', async () => {
     await using cluster = await Cluster.start(2, 2, { lostAfterS: 300 });
     const run = await NoopRun.submit(cluster, { tasks: 40, ms: () => 300 });
     const waiter = cluster.cli(['wait', run.runId, '--quiet']);
@@ -34,7 +34,7 @@ describe('a head that is killed', () => {
     expect(await run.end()).toMatchObject({ starts: 16, wasted: 0, synthetic: 0 });
   });
 
-  it('is built again from the bucket alone when its disk is gone', async () => {
+  it('is built again from the bucket alone when its disk is gone (X-05)', async () => {
     await using cluster = await Cluster.start(1, 2, { lostAfterS: 300 });
     const run = await NoopRun.submit(cluster, { tasks: 20, ms: () => 300 });
     await run.started(6);

@@ -45,7 +45,7 @@ const HEAD_FAULTS: PlanSizes = {
   longMs: LONG_MS,
 };
 
-it('loses and doubles nothing while everything is killed, frozen and cut off', async () => {
+it('loses and doubles nothing while everything is killed, frozen and cut off (P-45)', async () => {
   const seed = seedOfRun();
   console.log(`nemesis: seed ${seed} (SKEIN_SEED=${seed} repeats its faults)`);
   const randomOf = (lane: number): SeededRandom => new SeededRandom(seed + 1_000_003 * lane);

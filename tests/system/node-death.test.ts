@@ -20,7 +20,7 @@ async function rowFiles(cluster: Cluster, { runId }: NoopRun): Promise<string[]>
 }
 
 describe('a node that is killed and started again on its data dir', () => {
-  it('proves that what it ran is lost: rows at once, long before silence would say so, and new attempts', async () => {
+  it('proves that what it ran is lost: rows at once, long before silence would say so, and new attempts (X-04)', async () => {
     await using cluster = await Cluster.start(1, 2, { lostAfterS: 300 });
     // The first two take for ever, once.
     const run = await NoopRun.submit(cluster, { tasks: 6, databases: 1, ms: (index) => (index < 2 ? 4_000 : 50) });
@@ -41,7 +41,7 @@ describe('a node that is killed and started again on its data dir', () => {
     await cluster.run(['wait', run.runId, '--quiet']);
   });
 
-  it('ships the rows that its earlier life had made and not stored, and runs none of them again', async () => {
+  it('ships the rows that its earlier life had made and not stored, and runs none of them again (X-04)', async () => {
     await using cluster = await Cluster.create({ lostAfterS: 300 });
     await cluster.head.start();
     const node = await (await cluster.node('n1', 2)).start({ failPoint: 'row.before-write' });
@@ -99,7 +99,7 @@ describe('a node that is frozen', () => {
 });
 
 describe('an actor that dies', () => {
-  it('leaves its row at once and its task is started again; with --retry-lost 0 the row stands', async () => {
+  it('leaves its row at once and its task is started again; with --retry-lost 0 the row stands (P-49, X-02)', async () => {
     await using cluster = await Cluster.start(1, 2);
     const dies = { tasks: 4, fields: (index: number) => (index === 1 ? { noop_dies: 1 } : {}) };
     const again = await NoopRun.submit(cluster, { ...dies, runId: 'again' });

@@ -70,7 +70,7 @@ async function threeTerminals(dataset: string, { rows, references }: Expected): 
   expect(ours).toEqual(await referenceDigests(join(cluster.dir, 'embedded', 'references')));
 }
 
-it('brings home every row and reference of the example data while a node and the head are killed', async () => {
+it('brings home every row and reference of the example data while a node and the head are killed (P-45)', async () => {
   await threeTerminals(EXAMPLE, { rows: 22, references: 3 });
 });
 

@@ -63,7 +63,7 @@ describe('the actor host of a daemon', () => {
     expect(isAborted).toBe(true);
   });
 
-  test('gives actors an environment without secrets, and each its own addition', async () => {
+  test('gives actors an environment without secrets, and each its own addition (P-26)', async () => {
     await using host = await hostFor({
       env: { PATH: '/bin', SKEIN_TOKEN: 's3cret', OPENAI_API_KEY: 'k', LC_ALL: 'C' },
     });
@@ -75,7 +75,7 @@ describe('the actor host of a daemon', () => {
     expect(await rich.call('env', []).promise()).toEqual({ PATH: '/bin', LC_ALL: 'C', OPENAI_API_KEY: 'mine' });
   });
 
-  test('never gives the thread of an actor, with its globals, to another', async () => {
+  test('never gives the thread of an actor, with its globals, to another (W-01)', async () => {
     await using host = await hostFor();
     for (let round = 0; round < 3; round += 1) {
       const actor = createActor(host, AWARE);

@@ -12,10 +12,10 @@ const PrinterActor = ray.remote(Printer, { module: fixture('printer') });
 
 const lines = async (path: string): Promise<string[]> => (await readFile(path, 'utf8')).trimEnd().split('\n');
 
-describe('what an actor prints (W-12)', () => {
+describe('what an actor prints', () => {
   useRay();
 
-  test('console and the streams go to a file of its own, in order', async () => {
+  test('console and the streams go to a file of its own, in order (W-12, V-25)', async () => {
     const [a, b] = [PrinterActor.remote(), PrinterActor.remote()];
     await ray.get([a.print.remote('a'), b.print.remote('b'), a.print.remote('again')]);
     const printed = (word: string) => ['log', 'error', 'stdout', 'stderr'].map((way) => `${word} ${way}`);
@@ -23,14 +23,14 @@ describe('what an actor prints (W-12)', () => {
     expect(await lines(b.$logPath!)).toEqual(printed('b'));
   });
 
-  test('child processes that inherit the streams write to the same file, by whichever door they were started', async () => {
+  test('child processes that inherit the streams write to the same file, by whichever door they were started (W-12, Q-39)', async () => {
     const actor = PrinterActor.remote();
     await ray.get(actor.printFromChildren.remote('x'));
     const ways = ['spawn', 'spawn fds', 'exec', 'spawnSync', 'execFileSync', 'execSync', 'sh', 'fork'];
     expect(await lines(actor.$logPath!)).toEqual(ways.map((way) => `x ${way}`));
   });
 
-  test('a task prints to a file of its own while it runs, its children too', async () => {
+  test('a task prints to a file of its own while it runs, its children too (W-12, Q-39)', async () => {
     const path = join(await temporaryFolder(), 'deep', 'task.log');
     const actor = PrinterActor.remote();
     await ray.get([actor.print.remote('before'), actor.printTo.remote(path, 'task'), actor.print.remote('after')]);
@@ -39,7 +39,7 @@ describe('what an actor prints (W-12)', () => {
     expect((await lines(actor.$logPath!)).at(-1)).toBe('after stderr');
   });
 
-  test('the last lines of a death come from where the actor printed last', async () => {
+  test('the last lines of a death come from where the actor printed last (W-12)', async () => {
     const path = join(await temporaryFolder(), 'task.log');
     const actor = PrinterActor.remote();
     const error = await rejection(ray.get(actor.dieWhilePrintingTo.remote(path)));

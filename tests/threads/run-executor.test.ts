@@ -158,7 +158,7 @@ async function rig(
 }
 
 describe('RunExecutor', () => {
-  it('stores a row and the log of every task', async () => {
+  it('stores a row and the log of every task (W-04, X-01)', async () => {
     const { add, ends, executor, row, store } = await rig();
     add('runs_1', 'runs_2', 'errs_1');
     await waitUntil('all ended', () => ends.size === 3);
@@ -169,7 +169,7 @@ describe('RunExecutor', () => {
     expect((await store.read(logName('r1', 'runs_1', 1)))?.bytes.toString()).toBe('ran runs_1\n');
   });
 
-  it('writes actor-lost for the task of an actor that exits, and no other task suffers (W-05)', async () => {
+  it('writes actor-lost for the task of an actor that exits, and no other task suffers (W-05, W-03, P-36, X-02, X-03, Q-40)', async () => {
     const { add, ends, executor, row } = await rig();
     add('runs_1', 'exits_1', 'runs_2', 'runs_3', 'runs_4');
     await waitUntil('all ended', () => ends.size === 5);
@@ -189,7 +189,7 @@ describe('RunExecutor', () => {
     expect(ends.get('runs_2')).toEqual({ kind: 'ok' });
   });
 
-  it('writes actor-task-error when something escapes the task, and goes on with the same actor (W-06)', async () => {
+  it('writes actor-task-error when something escapes the task, and goes on with the same actor (W-06, X-01)', async () => {
     const { add, ends, row } = await rig({ actors: 1 });
     add('throws_1', 'runs_1');
     await waitUntil('all ended', () => ends.size === 2);
@@ -197,7 +197,7 @@ describe('RunExecutor', () => {
     expect(ends.get('runs_1')).toEqual({ kind: 'ok' });
   });
 
-  it('gives every id a row when no actor ever starts, also those that come later (W-08)', async () => {
+  it('gives every id a row when no actor ever starts, also those that come later (W-08, X-03, Q-40)', async () => {
     const { add, ends, row } = await rig({ exportName: 'NeverStarts' });
     add('runs_1', 'runs_2', 'runs_3');
     await waitUntil('all ended', () => ends.size === 3, 10_000);

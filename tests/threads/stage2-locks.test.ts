@@ -14,7 +14,7 @@ const LOCKER: ActorOptions = { className: 'Locker', location: { module: fixture(
 describe('locks that a daemon keeps for its actors', () => {
   checkLeaksAfterEach();
 
-  test('go from one actor to the next, and tell a waiter of another process who holds them', async () => {
+  test('go from one actor to the next, and tell a waiter of another process who holds them (P-42, P-43)', async () => {
     const root = await temporaryFolder();
     await using other = new LockKeeper();
     await using keeper = new LockKeeper();

@@ -100,7 +100,7 @@ describe('whoever dials something that is no head, or not in the way it wants,',
     await expect(client.describe()).rejects.toThrow('it wants a token');
   });
 
-  it('is told both versions when they cannot work together', async () => {
+  it('is told both versions when they cannot work together (P-15)', async () => {
     using head = await startWireHead({ version: '1.4.0' });
     using client = new HeadClient(head.address, { token: TOKEN });
     await expect(client.describe()).rejects.toThrow(

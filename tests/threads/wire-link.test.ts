@@ -227,7 +227,7 @@ describe('a dial', () => {
     expect(head.story[1]).toContain('refused n1: node name n1 is taken');
   });
 
-  it('is refused for a version two minors away, naming both', async () => {
+  it('is refused for a version two minors away, naming both (P-15)', async () => {
     using head = await startWireHead();
     await expect(startWireNode({ address: head.address, hello: { version: '0.3.0' } })).rejects.toThrow(
       /node n1 is of version 0\.3\.0 and this side of version 0\.1\.\d+: they cannot work together/,

@@ -85,7 +85,7 @@ describe('a bucket', () => {
     });
   });
 
-  test('gets the rule that clears runs away after 30 days, once, and keeps the rules it has', async () => {
+  test('gets the rule that clears runs away after 30 days, once, and keeps the rules it has (B-05, N-07)', async () => {
     const theirs = { action: { type: 'Delete' }, condition: { age: 30, matchesPrefix: ['p/runs/'], isLive: false } };
     server.bucket('bucket').resource = { lifecycle: { rule: [theirs] } };
     await ensureLifecycle(store, warn);

@@ -4,7 +4,7 @@ import { exitCodeOf, exitCodeOfCounts } from '../../../src/cli/exit-code.ts';
 import { SkeinError } from '../../../src/kernel/errors.ts';
 
 describe('exit codes', () => {
-  it('of a run tell of missing rows before errors', () => {
+  it('of a run tell of missing rows before errors (P-02)', () => {
     expect(exitCodeOfCounts({ missing: 0, errors: 0 })).toBe(0);
     expect(exitCodeOfCounts({ missing: 0, errors: 3 })).toBe(1);
     expect(exitCodeOfCounts({ missing: 1, errors: 3 })).toBe(3);

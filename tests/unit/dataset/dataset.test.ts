@@ -110,7 +110,7 @@ describe('a line of the tasks file', () => {
   const one = (fields: object): string =>
     JSON.stringify({ instance_id: 'a_1', selected_database: 'a', amb_user_query: 'q', ...fields });
 
-  test('keeps unknown fields, makes a list of a single text, and reads absent lists as empty', () => {
+  test('keeps unknown fields, makes a list of a single text, and reads absent lists as empty (3A-06)', () => {
     const [task] = parseTasks(
       'f',
       `\uFEFF${one({ sol_sql: 'SELECT 1', extra: { deep: 1 }, external_knowledge: null })}\r\n\n`,
@@ -147,13 +147,13 @@ describe('a line of the tasks file', () => {
 });
 
 describe('knowledge', () => {
-  test('gives the children of an item by rule G-01', () => {
+  test('gives the children of an item by rule G-01 (G-01)', () => {
     const children = (value: unknown): number[] =>
       childIds(parseKb('f', JSON.stringify({ id: 0, children_knowledge: value }))[0]!);
     expect([-1, null, undefined, 3, [1, -1, 2, 1, 'x', null, 2.5]].map(children)).toEqual([[], [], [], [3], [1, 2]]);
   });
 
-  test('tells which items a task must not see', () => {
+  test('tells which items a task must not see (3A-15)', () => {
     const [task] = parseTasks(
       'f',
       JSON.stringify({
@@ -193,7 +193,7 @@ describe('knowledge', () => {
 });
 
 describe('a copied database', () => {
-  test('is whole, writable and in rollback mode, and the original and its folder are as they were', async () => {
+  test('is whole, writable and in rollback mode, and the original and its folder are as they were (V-22)', async () => {
     const dir = await copyOfExamples();
     const original = join(dir, 'ferries', 'ferries.sqlite');
     await chmod(original, 0o444);
@@ -212,7 +212,7 @@ describe('a copied database', () => {
     expect((await readdir(join(dir, 'ferries'))).sort()).toEqual((await readdir(join(SHIPPED, 'ferries'))).sort());
   });
 
-  test('holds what stands only in the write-ahead log of the original', async () => {
+  test('holds what stands only in the write-ahead log of the original (V-22)', async () => {
     const dir = await copyOfExamples();
     const original = join(dir, 'ferries', 'ferries.sqlite');
     using writer = new DatabaseSync(original);
@@ -223,7 +223,7 @@ describe('a copied database', () => {
     expect(copy.prepare("SELECT COUNT(*) AS n FROM ports WHERE portcode = 'NEW'").get()).toEqual({ n: 1 });
   });
 
-  test('is not made of a file that is no database, and leaves nothing behind', async () => {
+  test('is not made of a file that is no database, and leaves nothing behind (V-22)', async () => {
     await mkdir(join(root, 'x'));
     const dir = await copyOfExamples();
     await writeFile(join(dir, 'ferries', 'ferries.sqlite'), 'SQLite format 3');

@@ -124,7 +124,7 @@ describe('the rules encoder', () => {
     expect(entity(3)).toMatchObject({ host: 'twin', text: 'CAST(tank.level AS REAL) / NULLIF((depth + 1), 0)' });
   });
 
-  test('names what it depends on, and says whose knowledge is in it', async () => {
+  test('names what it depends on, and says whose knowledge is in it (R-01)', async () => {
     const { entity, results } = await encode([
       { knowledge: 'Fill Ratio (FR)', definition: String.raw`FR = \frac{level}{volume}` },
       { knowledge: 'Twice Filled', definition: 'Twice Filled = Fill Ratio × 2', children_knowledge: [0] },
@@ -291,7 +291,7 @@ describe('the rules encoder', () => {
     });
   });
 
-  test('leaves a session of each item for people and machines', async () => {
+  test('leaves a session of each item for people and machines (R-05)', async () => {
     const { sessionsDir } = await encode([
       { knowledge: 'Fill Ratio (FR)', definition: String.raw`FR = \frac{level}{volume}` },
       { definition: 'Q = Gravity' },

@@ -106,7 +106,7 @@ describe('fetch', () => {
     expect(await scene.fetch()).toMatchObject({ counts: { done: 3, errors: 1, missing: 0 }, retrying: 0 });
   });
 
-  it('L-07: leaves results, report and mirror in the folder, and the reference in the warm cache', async () => {
+  it('leaves results, report and mirror in the folder, and the reference in the warm cache (L-07, M-10, Q-31, Codex r6 minor)', async () => {
     await using scene = await Scene.make();
     const result = await scene.fetch();
     expect(result).toMatchObject({
@@ -126,7 +126,7 @@ describe('fetch', () => {
     expect(describeMerge(result.mergeReport)).toEqual(['merged slayer_models_otf/shop: 5 files updated, 0 skipped']);
   });
 
-  it('is partial while ids have no row, has errors while rows have, and is ok after a resubmit', async () => {
+  it('is partial while ids have no row, has errors while rows have, and is ok after a resubmit (P-35, X-15)', async () => {
     await using scene = await Scene.make(['shop_1']);
     expect(await scene.fetch()).toMatchObject({ exitKind: 'partial', counts: { done: 1, missing: 2 } });
     await putRow(scene.store, row('shop_2', { error: 'actor-lost' }));
@@ -138,7 +138,7 @@ describe('fetch', () => {
     expect(rowsIn(last.paths.resultsDb)).toBe(3);
   });
 
-  it('reads nothing a second time that did not change, and what did change anew', async () => {
+  it('reads nothing a second time that did not change, and what did change anew (Q-17)', async () => {
     await using scene = await Scene.make();
     const first = await scene.fetch();
     expect(await scene.fetch()).toMatchObject({
@@ -152,7 +152,7 @@ describe('fetch', () => {
     expect(await readFile(join(first.paths.mirror, 'logs/shop_1/attempt-1.log'), 'utf8')).toBe('hello\n');
   });
 
-  it('V-11: skips an object that changes under the listing, names it, and fetches it the next time', async () => {
+  it('skips an object that changes under the listing, names it, and fetches it the next time (V-11)', async () => {
     await using scene = await Scene.make();
     const hot = 'runs/r1/rows/shop_2/attempt-1.json';
     const vanishing: ObjectStore = new Proxy(scene.store, {
@@ -168,7 +168,7 @@ describe('fetch', () => {
     expect(await scene.fetch()).toMatchObject({ exitKind: 'ok', skippedObjects: [] });
   });
 
-  it('names a row that is damaged and goes on with the rest', async () => {
+  it('names a row that is damaged and goes on with the rest (L-07)', async () => {
     await using scene = await Scene.make(['shop_1', 'zoo_1']);
     await scene.store.create('runs/r1/rows/shop_2/attempt-1.json', Buffer.from('{"instance_id": "shop_2", "err'));
     expect(await scene.fetch()).toMatchObject({
@@ -184,7 +184,7 @@ describe('fetch', () => {
     expect(await readTree(scene.path('out'))).toEqual({});
   });
 
-  it('writes no name outside its folder, whatever the bucket holds', async () => {
+  it('writes no name outside its folder, whatever the bucket holds (P-44)', async () => {
     await using scene = await Scene.make();
     // No store of ours takes such a name; another one may.
     const hostile: ObjectStore = new Proxy(scene.store, {
@@ -203,7 +203,7 @@ describe('fetch', () => {
     expect(Object.keys(await readTree(scene.dir)).filter((path) => path.includes('evil'))).toEqual([]);
   });
 
-  it('two fetches into one folder go one after the other', async () => {
+  it('two fetches into one folder go one after the other (M5)', async () => {
     await using scene = await Scene.make();
     const phases: string[] = [];
     const free = Promise.withResolvers<void>();

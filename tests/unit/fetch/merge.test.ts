@@ -64,13 +64,13 @@ class Scene implements AsyncDisposable {
 }
 
 describe('which shard is merged', () => {
-  it('M-01: a run without shards gives an empty report and makes no folder', async () => {
+  it('a run without shards gives an empty report and makes no folder (M-01)', async () => {
     await using scene = await Scene.make();
     expect(await scene.merge()).toEqual({ merged_dbs: [], skipped_dbs: [], ignored_shards: [], refused_slices: [] });
     expect(await readTree(scene.root)).toEqual({});
   });
 
-  it('M-02: an incomplete slice gives nothing, even if it is newer than a whole one', async () => {
+  it('an incomplete slice gives nothing, even if it is newer than a whole one (M-02, M1, Q-21)', async () => {
     await using scene = await Scene.make();
     await scene.slice('a-1-0', reference('whole'), { mtimeS: OLD });
     await scene.slice('b-1-0', reference('half'), { mtimeS: NEW, incomplete: true });
@@ -79,7 +79,7 @@ describe('which shard is merged', () => {
     expect(report).toMatchObject({ merged_dbs: [{ db: 'shop', shard: 'a-1-0' }], ignored_shards: ['b-1-0'] });
   });
 
-  it('M-02: a slice without side-car gives nothing', async () => {
+  it('a slice without side-car gives nothing (M-02, Q-21)', async () => {
     await using scene = await Scene.make();
     const dir = await scene.slice('a-1-0', reference('x'));
     await unlink(join(dir, '_source_mtimes.json'));
@@ -88,7 +88,7 @@ describe('which shard is merged', () => {
     ]);
   });
 
-  it('M-03, P-10: one whole shard is taken and no file of another, not even one that only the other has', async () => {
+  it('one whole shard is taken and no file of another, not even one that only the other has (M-03, P-10, L1, Codex r5)', async () => {
     await using scene = await Scene.make();
     await scene.slice('a-1-0', reference('early', { 'models/shop/only.yaml': 'x' }), { mtimeS: OLD });
     await scene.slice('b-1-0', reference('late'), { mtimeS: NEW });
@@ -96,7 +96,7 @@ describe('which shard is merged', () => {
     expect(await scene.tree()).toEqual(reference('late'));
   });
 
-  it('orders shards by epoch, then build time, then digest', async () => {
+  it('orders shards by epoch, then build time, then digest (P-11)', async () => {
     await using scene = await Scene.make();
     await scene.slice('a-1-0', reference('epoch-2'), { mtimeS: OLD, record: { epoch: 2 } });
     await scene.slice('b-1-0', reference('epoch-1'), { mtimeS: NEW, record: { epoch: 1 } });
@@ -104,7 +104,7 @@ describe('which shard is merged', () => {
     expect(await scene.tree()).toEqual(reference('epoch-2'));
   });
 
-  it('chooses the same one of two equal builds whatever their shards are called', async () => {
+  it('chooses the same one of two equal builds whatever their shards are called (P-11)', async () => {
     const chosen = new Set<string>();
     for (const [first, second] of [
       ['a-1-0', 'b-1-0'],
@@ -121,7 +121,7 @@ describe('which shard is merged', () => {
 });
 
 describe('shard against local reference', () => {
-  it('M-04: a newer shard replaces every file, a locally newer file too', async () => {
+  it('a newer shard replaces every file, a locally newer file too (M-04, Codex r5, Q-20, Q-28)', async () => {
     await using scene = await Scene.make();
     await scene.local(reference('local'));
     await writeTree(join(scene.root, 'shop'), { 'memories.yaml': 'edited later' }, NEW + 1000);
@@ -132,7 +132,7 @@ describe('shard against local reference', () => {
     expect(await scene.tree()).toEqual(reference('cloud'));
   });
 
-  it('M-04, M-08: an older or equally old shard changes nothing and is reported as skipped', async () => {
+  it('an older or equally old shard changes nothing and is reported as skipped (M-04, M-08, Cdx2-3, Q-20, Q-27, Q-29)', async () => {
     for (const localTime of [NEW, NEW + 1]) {
       await using scene = await Scene.make();
       await scene.local(reference('local', { 'models/shop/mine.yaml': 'x' }), localTime);
@@ -144,7 +144,7 @@ describe('shard against local reference', () => {
     }
   });
 
-  it('M-05: a shard without marker touches nothing', async () => {
+  it('a shard without marker touches nothing (M-05)', async () => {
     await using scene = await Scene.make();
     await scene.local(reference('local'));
     const { '_reference_fp.txt': _, ...unmarked } = reference('cloud');
@@ -157,7 +157,7 @@ describe('shard against local reference', () => {
     expect(await scene.tree()).toEqual(reference('local'));
   });
 
-  it('M-06, R-09: a local folder without marker counts as absent, however new its files', async () => {
+  it('a local folder without marker counts as absent, however new its files (M-06, R-09)', async () => {
     await using scene = await Scene.make();
     await scene.local({ 'memories.yaml': 'scrap', 'models/x/y.yaml': 'scrap' }, NEW + 9999);
     await scene.slice('a-1-0', reference('cloud'));
@@ -165,7 +165,7 @@ describe('shard against local reference', () => {
     expect(await scene.tree()).toEqual(reference('cloud'));
   });
 
-  it('M-07: files keep the time of their source, so that a genuinely later build still wins', async () => {
+  it('files keep the time of their source, so that a genuinely later build still wins (M-07, Cdx-1, CR-1, Q-25)', async () => {
     await using scene = await Scene.make();
     await scene.slice('a-1-0', reference('first'), { mtimeS: NEW });
     await scene.merge();
@@ -177,7 +177,7 @@ describe('shard against local reference', () => {
     expect(await scene.tree()).toEqual(reference('second'));
   });
 
-  it('M-09: stale files, empty folders, temps of a dead merge and links are removed, and what links lead to is not', async () => {
+  it('stale files, empty folders, temps of a dead merge and links are removed, and what links lead to is not (M-09, Codex r6, Q-30)', async () => {
     await using scene = await Scene.make();
     await scene.local(reference('local', { 'models/old/deep/x.yaml': 'x', '.memories.yaml.merge-1-1': 'x' }));
     const outside = join(scene.shards, '..', 'outside');
@@ -200,7 +200,7 @@ describe('shard against local reference', () => {
     expect(await mtimeOf(join(scene.root, 'shop'))).toBe(before);
   });
 
-  it('replaces a reference of an earlier run by a later build, though its epoch is lower', async () => {
+  it('replaces a reference of an earlier run by a later build, though its epoch is lower (Q-26)', async () => {
     await using scene = await Scene.make();
     const facts = { epoch: 7, run_id: 'r1', built_at_ms: OLD * 1000 };
     await scene.slice('a-1-0', reference('run-1'), { record: { ...facts, identity: facts } });
@@ -210,7 +210,7 @@ describe('shard against local reference', () => {
     expect(await scene.tree()).toEqual(reference('run-2'));
   });
 
-  it('DESIGN rule 6: never replaces a reference that another encoder was paid for', async () => {
+  it('DESIGN rule 6: never replaces a reference that another encoder was paid for (R-02)', async () => {
     await using scene = await Scene.make();
     await scene.local(reference('paid'));
     const paid = { encoder_id: 'agent', encoder_version: '1', is_paid: true, built_at_ms: OLD * 1000 };
@@ -231,7 +231,7 @@ describe('shard against local reference', () => {
     expect((await scene.merge()).merged_dbs).toMatchObject([{ outcome: 'updated' }]);
   });
 
-  it('keeps our records beside the folder: the folder holds exactly the files of the shard', async () => {
+  it('keeps our records beside the folder: the folder holds exactly the files of the shard (R-01)', async () => {
     await using scene = await Scene.make();
     const identity = { encoder_id: 'rules', encoder_version: '2', built_at_ms: 5, anything: { else: true } };
     await scene.slice('a-1-0', reference('cloud'), { record: { identity } });
@@ -247,7 +247,7 @@ describe('shard against local reference', () => {
 });
 
 describe('the report and hardening', () => {
-  it('M-10: names lost databases and shards that hold no whole one, and merges the others', async () => {
+  it('names lost databases and shards that hold no whole one, and merges the others (M-10, Codex r7, Q-32, M4)', async () => {
     await using scene = await Scene.make();
     await scene.slice('a-1-0', reference('whole'), {}, 'shop');
     await scene.slice('a-1-0', reference('half'), { incomplete: true }, 'zoo');
@@ -259,7 +259,7 @@ describe('the report and hardening', () => {
     expect(await scene.tree('zoo')).toEqual({});
   });
 
-  it('M-11: refuses a slice whole when a path leads outside, is absolute, is absent or has no time', async () => {
+  it('refuses a slice whole when a path leads outside, is absolute, is absent or has no time (M-11, P-44)', async () => {
     const tree = reference('cloud');
     const good = Object.fromEntries(Object.keys(tree).map((path) => [path, NEW]));
     for (const mtimes of [
@@ -283,7 +283,7 @@ describe('the report and hardening', () => {
     }
   });
 
-  it('refuses a slice whose bytes are not those that were uploaded, and takes an older whole one instead', async () => {
+  it('refuses a slice whose bytes are not those that were uploaded, and takes an older whole one instead (M-11)', async () => {
     await using scene = await Scene.make();
     await scene.slice('a-1-0', reference('older'), { record: { built_at_ms: OLD * 1000 } });
     const dir = await scene.slice('b-1-0', reference('newer'), { record: { built_at_ms: NEW * 1000 } });
@@ -316,7 +316,7 @@ describe('the report and hardening', () => {
     expect(await scene.tree('bbb')).toEqual(reference('y'));
   });
 
-  it('S-09: looks at and changes a database under its lock only', async () => {
+  it('looks at and changes a database under its lock only (S-09)', async () => {
     await using scene = await Scene.make();
     await scene.slice('a-1-0', reference('x'), {}, 'aaa');
     await scene.slice('a-1-0', reference('y'), {}, 'bbb');

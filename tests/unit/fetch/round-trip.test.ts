@@ -42,7 +42,7 @@ async function kindAt(dir: string, options: FakeEncoderOptions = {}): Promise<st
 }
 
 describe('a reference that was built on another machine', () => {
-  it('comes home as the same one: fresh for the next run there, byte for byte, with who built it', async () => {
+  it('comes home as the same one: fresh for the next run there, byte for byte, with who built it (V-19)', async () => {
     await using temp = await tempDir();
     const away = await machine(join(temp.dir, 'away'), {});
     const home = await machine(join(temp.dir, 'home'));

@@ -64,13 +64,13 @@ describe('what is shipped', () => {
     run: { queryMode: 'slayer', framework: 'encode', slayerSetup: 'on-the-fly' },
   };
 
-  it('U-03: a new reference of an encoding run, also under the name of the original framework', () => {
+  it('a new reference of an encoding run, also under the name of the original framework (U-03, Q-06)', () => {
     expect(shouldShip(question)).toBe(true);
     expect(shouldShip({ ...question, run: { ...question.run, framework: 'pydantic_ai_otf_encode' } })).toBe(true);
     expect(shouldShip({ ...question, seedFingerprints: new Map([['shop', 'fp-0']]) })).toBe(true);
   });
 
-  it('U-03, U-05: neither without marker, nor shipped before, nor as it was seeded, nor in any other kind of run', () => {
+  it('neither without marker, nor shipped before, nor as it was seeded, nor in any other kind of run (U-03, U-05, CR-2, U-07, Q-04, Q-05, Q-09)', () => {
     for (const change of [
       { fingerprint: undefined },
       { uploadedDbs: new Set(['shop']) },
@@ -86,7 +86,7 @@ describe('what is shipped', () => {
 });
 
 describe('a shard', () => {
-  it('U-04: is complete only when everything else is stored: content, side-cars, then the marker', async () => {
+  it('is complete only when everything else is stored: content, side-cars, then the marker (U-04, U-07, N-10, Q-01, Q-02, Q-03)', async () => {
     await using temp = await tempDir();
     await writeTree(join(temp.dir, 'shop'), reference('x', { 'embeddings.db': '\0\u0001' }), MTIME);
     await writeTree(temp.dir, { '.fp.tmp-1/_reference_fp.txt': 'scrap', 'shop/.x.yaml.merge-1-1': 'scrap' });
@@ -105,7 +105,7 @@ describe('a shard', () => {
     expect(new Set(Object.values(mtimes))).toEqual(new Set([MTIME]));
   });
 
-  it('U-05: that failed on the way is incomplete, and whole after the next try', async () => {
+  it('that failed on the way is incomplete, and whole after the next try (U-05, H2, M6, X-10, Q-07)', async () => {
     await using temp = await tempDir();
     await writeTree(join(temp.dir, 'shop'), reference('x'));
     const store = createMemoryStore();
@@ -116,7 +116,7 @@ describe('a shard', () => {
     expect(await names(store)).toContain(`${PREFIX}_upload_complete`);
   });
 
-  it('that is there already is left alone; another build under its name first takes the marker off', async () => {
+  it('that is there already is left alone; another build under its name first takes the marker off (U-04)', async () => {
     await using temp = await tempDir();
     await writeTree(join(temp.dir, 'shop'), reference('x'), MTIME);
     const notes: string[] = [];
@@ -139,7 +139,7 @@ describe('a shard', () => {
     expect(await names(store)).toEqual([]);
   });
 
-  it('comes back from the bucket as the same reference, identity record and times included', async () => {
+  it('comes back from the bucket as the same reference, identity record and times included (M-07)', async () => {
     await using temp = await tempDir();
     const [built, mirror, root] = ['built', 'mirror', 'root'].map((name) => join(temp.dir, name)) as [
       string,
@@ -163,7 +163,7 @@ describe('a shard', () => {
 });
 
 describe('bundles', () => {
-  it('U-01: a task that left no scratch folder has no debug bundle; else every byte of it goes', async () => {
+  it('a task that left no scratch folder has no debug bundle; else every byte of it goes (U-01)', async () => {
     await using temp = await tempDir();
     const store = createMemoryStore();
     const task = { instanceId: 'shop_1', attempt: 2, scratchDir: join(temp.dir, 'scratch') };
@@ -176,7 +176,7 @@ describe('bundles', () => {
     ]);
   });
 
-  it('U-02: only the setup sessions that changed since the task began go, each whole', async () => {
+  it('only the setup sessions that changed since the task began go, each whole (U-02)', async () => {
     await using temp = await tempDir();
     const store = createMemoryStore();
     await writeTree(temp.dir, { 'old/kb_1.json': '1', 'new/kb_1.json': '1', 'new/kb_2.json': '2' }, 1_000);

@@ -93,7 +93,7 @@ describe('the framework encode', () => {
     expect(await readFile(join(scratchDir, 'INDEX.md'), 'utf8')).toContain('# ferries_1 (ferries)');
   });
 
-  it('leaves a store without what the task must not see, and the reference as it was', async () => {
+  it('leaves a store without what the task must not see, and the reference as it was (T-03, T-04)', async () => {
     const before = await digestOf(reference.dir);
     const { row, scratchDir } = await encode('ferries_2');
     const storeDir = join(scratchDir, 'slayer_storage');

@@ -13,7 +13,7 @@ import {
 const encode = { framework: 'encode', queryMode: 'slayer', mode: 'a-interact', slayerSetup: 'on-the-fly' } as const;
 
 describe('the registry of frameworks', () => {
-  it('knows the seed system by its name for encode', () => {
+  it('knows the seed system by its name for encode (3B-08)', () => {
     expect(parseFramework('encode')).toBe('encode');
     expect(parseFramework('pydantic_ai_otf_encode')).toBe('encode');
   });
@@ -25,7 +25,7 @@ describe('the registry of frameworks', () => {
     [() => parseMode('orcale'), /--mode: "orcale".*did you mean oracle\?/],
     [() => parseQueryMode('slaver'), /--query-mode: "slaver".*did you mean slayer\?/],
     [() => parseSlayerSetup('onthefly'), /--slayer-setup: "onthefly".*did you mean on-the-fly\?/],
-  ])('names field, value and the nearest choice for what it does not know', (parse, message) => {
+  ])('names field, value and the nearest choice for what it does not know (3B-08)', (parse, message) => {
     expect(parse).toThrow(expect.objectContaining({ code: 'INVALID_INPUT', message: expect.stringMatching(message) }));
   });
 
@@ -33,19 +33,19 @@ describe('the registry of frameworks', () => {
     [{ queryMode: 'raw' }, /--framework encode.*--query-mode slayer.*--query-mode raw/],
     [{ mode: 'c-interact' }, /--framework encode.*--mode a-interact.*--mode c-interact/],
     [{ slayerSetup: 'pre-encoded' }, /--framework encode.*--slayer-setup on-the-fly.*--slayer-setup pre-encoded/],
-  ] as const)('refuses %j for encode and names both fields', (change, message) => {
+  ] as const)('refuses %j for encode and names both fields (3B-09, L-02)', (change, message) => {
     expect(() => checkCombination({ ...encode, ...change })).toThrow(
       expect.objectContaining({ code: 'INVALID_INPUT', message: expect.stringMatching(message) }),
     );
   });
 
-  it('lets mode oracle and noop stand beside anything', () => {
+  it('lets mode oracle and noop stand beside anything (3B-01)', () => {
     checkCombination(encode);
     checkCombination({ ...encode, mode: 'oracle', queryMode: 'raw', slayerSetup: 'pre-encoded' });
     checkCombination({ ...encode, framework: 'noop', queryMode: 'raw' });
   });
 
-  it('calls a run of mode oracle oracle and raw, whatever else was chosen', () => {
+  it('calls a run of mode oracle oracle and raw, whatever else was chosen (3B-01)', () => {
     expect(namesInRows({ ...encode, mode: 'oracle' })).toEqual({
       framework: 'oracle',
       query_mode: 'raw',

@@ -13,25 +13,25 @@ const isSame = (one: unknown[][], two: unknown[][], isOrdered = false) =>
   isSameResult(result(...one), result(...two), isOrdered);
 
 describe('the comparison of two results', () => {
-  it('compares sets of rows, so neither order nor repetition counts', () => {
+  it('compares sets of rows, so neither order nor repetition counts (3C-05)', () => {
     expect(isSame([[1], [2], [2]], [[2], [1]])).toBe(true);
     expect(isSame([[1], [2]], [[1], [3]])).toBe(false);
     expect(isSame([[1], [2]], [[1]])).toBe(false);
   });
 
-  it('compares lists where the task asks for an order', () => {
+  it('compares lists where the task asks for an order (3C-05)', () => {
     expect(isSame([[1], [2]], [[2], [1]], true)).toBe(false);
     expect(isSame([[1], [2]], [[1], [2]], true)).toBe(true);
     expect(isSame([[1], [1]], [[1]], true)).toBe(false);
   });
 
-  it('takes two empty results for equal, and one empty one for wrong', () => {
+  it('takes two empty results for equal, and one empty one for wrong (3C-05)', () => {
     expect(isSame([], [])).toBe(true);
     expect(isSame([], [[null]])).toBe(false);
     expect(isSame([[null]], [], true)).toBe(false);
   });
 
-  it('rounds floats to two decimals, also inside JSON, and sorts the keys of JSON', () => {
+  it('rounds floats to two decimals, also inside JSON, and sorts the keys of JSON (3C-04)', () => {
     expect(isSame([[1.234]], [[1.2299999]])).toBe(true);
     expect(isSame([[1.23]], [[1.24]])).toBe(false);
     expect(isSame([[2]], [[2.001]])).toBe(true);
@@ -40,7 +40,7 @@ describe('the comparison of two results', () => {
     expect(isSame([['{no json']], [['{no json']])).toBe(true);
   });
 
-  it('takes a timestamp for its date', () => {
+  it('takes a timestamp for its date (3C-04)', () => {
     expect(isSame([['2024-02-03 10:11:12']], [['2024-02-03']])).toBe(true);
     expect(isSame([['2024-02-03T10:11:12.5Z']], [['2024-02-03']])).toBe(true);
     expect(isSame([['2024-02-03']], [['2024-02-04']])).toBe(false);
@@ -77,7 +77,7 @@ describe('rounding to cents', () => {
 });
 
 describe('a snapshot', () => {
-  it('shows columns, count, truncation and five rows, in values that JSON has', () => {
+  it('shows columns, count, truncation and five rows, in values that JSON has (3A-10, N-09)', () => {
     const rows = [[new Uint8Array(7)], [9007199254740993n], [-Infinity], [null], ['x'], ['sixth']];
     expect(JSON.parse(snapshotJson({ ...result(...rows), isTruncated: true }))).toEqual({
       columns: [{ name: 'a', type: 'TEXT' }],
@@ -87,7 +87,7 @@ describe('a snapshot', () => {
     });
   });
 
-  it('shows an error as such', () => {
+  it('shows an error as such (3A-10)', () => {
     expect(snapshotJson({ kind: 'error', message: 'no such table: t', isTimeout: false })).toBe(
       '{"error":"no such table: t"}',
     );

@@ -35,11 +35,11 @@ describe('the clean-up of SQL before comparison', () => {
     expect(removeRound(sql)).toBe(clean);
   });
 
-  it('does all three at once', () => {
+  it('does all three at once (3C-04)', () => {
     expect(cleanSql('SELECT DISTINCT ROUND(a, 2) /* x */ FROM t -- y')).toBe('SELECT  a   FROM t');
   });
 
-  it('knows SQL that says nothing', () => {
+  it('knows SQL that says nothing (3C-09)', () => {
     expect(['', ' ; ', '-- a', '/* a */ ;'].every(isEmptySql)).toBe(true);
     expect(isEmptySql("';'")).toBe(false);
   });

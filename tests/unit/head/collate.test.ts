@@ -52,7 +52,7 @@ async function collated(
 }
 
 describe('collation', () => {
-  it('C-01: takes the highest attempt of each id, in the order of the manifest, and drops ids that are not its', async () => {
+  it('takes the highest attempt of each id, in the order of the manifest, and drops ids that are not its (C-01, B-02)', async () => {
     await using temp = await tempDir();
     const done = await collated(temp.dir, ['b_1', 'a_1'], {
       'a_1/attempt-1.json': row('a_1', { error: 'boom' }),
@@ -65,7 +65,7 @@ describe('collation', () => {
     expect(done.eval).toMatchObject({ n_resubmitted: 1, resubmitted_ids: ['a_1'], ignored_ids: 1 });
   });
 
-  it('C-02: a second collation replaces what the first wrote, an error row by its success', async () => {
+  it('a second collation replaces what the first wrote, an error row by its success (C-02, L-07)', async () => {
     await using temp = await tempDir();
     await collated(temp.dir, ['a_1'], { 'a_1/attempt-1.json': row('a_1', { error: 'boom' }) });
     const second = await collated(temp.dir, ['a_1'], { 'a_1/attempt-2.json': row('a_1') });
@@ -76,7 +76,7 @@ describe('collation', () => {
     expect(query(third.resultsDb, 'SELECT * FROM run_metadata')).toHaveLength(1);
   });
 
-  it('C-03: results.db has the 28 columns of the seed with their types, and the key', async () => {
+  it('results.db has the 28 columns of the seed with their types, and the key (C-03, P-37, 3A-16)', async () => {
     await using temp = await tempDir();
     const usage = { prompt_tokens: 3, cost_usd: 0.5 };
     const { resultsDb, results } = await collated(temp.dir, ['a_1'], {
@@ -113,7 +113,7 @@ describe('collation', () => {
     });
   });
 
-  it('C-04: run_metadata says when the run was made, not when it was collated', async () => {
+  it('run_metadata says when the run was made, not when it was collated (C-04, C-06, V-16)', async () => {
     await using temp = await tempDir();
     const { resultsDb } = await collated(temp.dir, ['a_1'], {});
     expect(query(resultsDb, 'SELECT * FROM run_metadata')).toMatchObject([
@@ -128,7 +128,7 @@ describe('collation', () => {
     ]);
   });
 
-  it('C-05: eval.json has the keys of the seed, indent 2 and a final newline', async () => {
+  it('eval.json has the keys of the seed, indent 2 and a final newline (C-05)', async () => {
     await using temp = await tempDir();
     const rows = { 'a_1/attempt-1.json': row('a_1', { duration_s: 4, submitted_sql: 'a\n"b"\u2028' }) };
     const done = await collated(temp.dir, ['a_1', 'a_2'], { ...rows, 'a_2/attempt-1.json': row('a_2') });
@@ -156,7 +156,7 @@ describe('collation', () => {
     expect(none.eval).toMatchObject({ results: [], p50_duration_s: 0, max_duration_s: 0, total_duration_s: 0 });
   });
 
-  it('C-05: sums usage per model and skips a blob that is none', async () => {
+  it('sums usage per model and skips a blob that is none (C-05, 3A-12)', async () => {
     await using temp = await tempDir();
     const part = { name: 'agent::m', scope: 'agent', model: 'm', prompt_tokens: 2, n_calls: 1 };
     const done = await collated(temp.dir, ['a_1', 'a_2', 'a_3'], {
@@ -173,7 +173,7 @@ describe('collation', () => {
     });
   });
 
-  it('P-35: rates are over the ids asked, with done, errors and missing beside them', async () => {
+  it('rates are over the ids asked, with done, errors and missing beside them (P-35, C-06)', async () => {
     await using temp = await tempDir();
     const done = await collated(temp.dir, ['a_1', 'a_2', 'a_3', 'a_4'], {
       'a_1/attempt-1.json': row('a_1'),
@@ -195,13 +195,13 @@ describe('collation', () => {
     expect(done.results).toHaveLength(2);
   });
 
-  it('P-36: fills the database of a row that does not name it', async () => {
+  it('fills the database of a row that does not name it (P-36)', async () => {
     await using temp = await tempDir();
     const done = await collated(temp.dir, ['a_1'], { 'a_1/attempt-1.json': row('a_1', { database: '' }) });
     expect(done.results).toMatchObject([{ database: 'a' }]);
   });
 
-  it('keeps the results of other runs in the same file, and columns that it does not know', async () => {
+  it('keeps the results of other runs in the same file, and columns that it does not know (C-03, C-04, P-30)', async () => {
     await using temp = await tempDir();
     const rows = { 'a_1/attempt-1.json': row('a_1') };
     const first = await collated(temp.dir, ['a_1'], rows);

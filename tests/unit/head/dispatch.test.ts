@@ -14,12 +14,12 @@ describe('chooseBatch', () => {
     expect(chooseBatch({ actors: 2, held: 0, heldDatabases: new Set(), waiting })?.database).toBe('large');
   });
 
-  it('gives a node with an idle actor another database, so that an encode does not hold it up', () => {
+  it('gives a node with an idle actor another database, so that an encode does not hold it up (P-09)', () => {
     const choice = chooseBatch({ actors: 2, held: 16, heldDatabases: new Set(['large']), waiting });
     expect(choice?.database).toBe('middle');
   });
 
-  it('stays with held databases once every actor has one', () => {
+  it('stays with held databases once every actor has one (P-09)', () => {
     const choice = chooseBatch({ actors: 2, held: 4, heldDatabases: new Set(['small', 'middle']), waiting });
     expect(choice?.database).toBe('middle');
   });

@@ -19,7 +19,7 @@ const recordOf = async (store: ObjectStore): Promise<unknown> =>
 const readyWith = (shard: string, grantEpoch: number) => ({ database: 'shop', shard, grantEpoch, digest: 'd' });
 
 describe('the grant to encode a database', () => {
-  it('goes to one node, durably before anybody is told, and keeps the others off', async () => {
+  it('goes to one node, durably before anybody is told, and keeps the others off (P-08)', async () => {
     const store = createMemoryStore();
     const grants = grantsOn(store);
     expect(grants.permit(manifest, 'shop', 'n1')).toEqual({ kind: 'askable' });
@@ -56,7 +56,7 @@ describe('the grant to encode a database', () => {
     expect(grants.permit(manifestOf(['shop_2'], { encoder: 'other' }), 'shop', 'n2').kind).toBe('askable');
   });
 
-  it('of a lost node passes on under the next epoch, and its late reference loses', async () => {
+  it('of a lost node passes on under the next epoch, and its late reference loses (P-08)', async () => {
     const store = createMemoryStore();
     const grants = grantsOn(store);
     await grants.begin(manifest, 'shop', 'n1');

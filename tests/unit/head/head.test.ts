@@ -76,7 +76,7 @@ describe('a run on nodes', () => {
     expect([...node.held.keys()]).toEqual(['a_1', 'a_3', 'a_4']);
   });
 
-  it('shares nodes fairly: a second run does not wait for the first one', async () => {
+  it('shares nodes fairly: a second run does not wait for the first one (P-48)', async () => {
     await open();
     const node = await scene.join('n1', { actors: 1 });
     await scene.run(noop(some('a', 200)));
@@ -123,7 +123,7 @@ describe('a run on nodes', () => {
     expect(await scene.end()).toMatchObject({ state: RunState.DONE, rowsOk: 4, rowsError: 0 });
   });
 
-  it('ends what no node can work on with rows that say why, and everything else as ever', async () => {
+  it('ends what no node can work on with rows that say why, and everything else as ever (W-07, Q-40)', async () => {
     await open();
     const nodes = [await scene.join('n1'), await scene.join('n2')];
     await scene.run(noop(['a_1', 'a_2', 'b_1', 'b_2', 'b_3']));
@@ -186,7 +186,7 @@ describe('a run on nodes', () => {
 });
 
 describe('a lost attempt', () => {
-  it('of an actor is started again as the next attempt, and its row that stands does not count as done', async () => {
+  it('of an actor is started again as the next attempt, and its row that stands does not count as done (P-49)', async () => {
     await open();
     const node = await scene.join('n1');
     await scene.run(noop(['a_1', 'a_2']));
@@ -204,7 +204,7 @@ describe('a lost attempt', () => {
     expect(await scene.end()).toMatchObject({ state: RunState.DONE, rowsOk: 2, rowsError: 0 });
   });
 
-  it('is final when retry_lost is used up', async () => {
+  it('is final when retry_lost is used up (P-49, N-05)', async () => {
     await open();
     const node = await scene.join('n1');
     await scene.run(noop(['a_1'], { retry_lost: 0 }));
@@ -257,7 +257,7 @@ describe('the death of a node', () => {
     expect(await scene.end()).toMatchObject({ state: RunState.DONE, rowsOk: 2, retried: 1 });
   });
 
-  it('never writes a verdict over a row that the node had stored before it died', async () => {
+  it('never writes a verdict over a row that the node had stored before it died (X-04)', async () => {
     await open();
     const node = await scene.join('n1', { dataDirId: 'd1', bootId: 'b1' });
     await scene.run(noop(['a_1']));
@@ -271,7 +271,7 @@ describe('the death of a node', () => {
     expect(next.given).toEqual([]);
   });
 
-  it('keeps a run that has all its rows open until its next life has shipped what it built (P-07)', async () => {
+  it('keeps a run that has all its rows open until its next life has shipped what it built (P-07, X-04)', async () => {
     await open();
     const node = await scene.join('n1', { dataDirId: 'd1', bootId: 'b1' });
     await scene.run(noop(['a_1']));
@@ -436,7 +436,7 @@ describe('who encodes', () => {
 });
 
 describe('the death of the head', () => {
-  it('is a pause: nodes say what they hold, nothing starts again, and the run ends by itself', async () => {
+  it('is a pause: nodes say what they hold, nothing starts again, and the run ends by itself (X-05)', async () => {
     await open();
     const node = await scene.join('n1', { dataDirId: 'd1', bootId: 'b1' });
     await scene.run(noop(['a_1', 'a_2', 'a_3']));
@@ -517,7 +517,7 @@ describe('the death of the head', () => {
     expect(lines.find(({ silent: nodes }) => nodes)?.silent).toEqual(['n1']);
   });
 
-  it('with what stands in the store alone, another head goes on', async () => {
+  it('with what stands in the store alone, another head goes on (X-05)', async () => {
     await open();
     const node = await scene.join('n1', { isEager: true });
     await scene.put(noop(['a_1', 'a_2']));

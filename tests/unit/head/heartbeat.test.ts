@@ -49,7 +49,7 @@ async function adopted(store: ObjectStore, mayWrite = (): boolean => true, troub
 }
 
 describe('the heartbeat of a run', () => {
-  it('of a head that another one replaced is fenced before it writes anything, and lets go of the run', async () => {
+  it('of a head that another one replaced is fenced before it writes anything, and lets go of the run (L-17)', async () => {
     const store = createMemoryStore();
     const frozen = await adopted(store);
     const next = await adopted(store);
@@ -89,7 +89,7 @@ describe('the heartbeat of a run', () => {
     heartbeat.halt();
   });
 
-  it('takes a lost answer for its own write, and a refused one for trouble that passes', async () => {
+  it('takes a lost answer for its own write, and a refused one for trouble that passes (P-34, W-11)', async () => {
     const plan = new FaultPlan({ fault: { kind: 'lose-answer' }, on: ['create', 'replace'] });
     const store = withFaults(createMemoryStore(), plan);
     const troubles: unknown[] = [];
@@ -104,7 +104,7 @@ describe('the heartbeat of a run', () => {
     heartbeat.halt();
   });
 
-  it('waits with the end of a run for a store that is away', async () => {
+  it('waits with the end of a run for a store that is away (W-11)', async () => {
     const plan = new FaultPlan();
     const store = withFaults(createMemoryStore(), plan);
     const { run } = await adopted(store);

@@ -52,7 +52,7 @@ describe('RunLedger', () => {
     expect(ledger.tally()).toMatchObject({ rowsError: 1, rowsOk: 0, waiting: 0, out: 0 });
   });
 
-  it('never starts a lost id again when retry_lost is 0', () => {
+  it('never starts a lost id again when retry_lost is 0 (P-49)', () => {
     const ledger = ledgerOf(['a_1'], 0);
     ledger.take('a', 1, 'n1');
     expect(ledger.lost(first('a_1'))).toBe('settled');
@@ -116,7 +116,7 @@ describe('RunLedger', () => {
     expect(ledger.heldBy('n1')).toMatchObject({ count: 1 });
   });
 
-  it('shows started tasks, the longest-running first', () => {
+  it('shows started tasks, the longest-running first (V-01)', () => {
     const ledger = ledgerOf(['a_1', 'b_1', 'b_2']);
     ledger.take('a', 1, 'n1');
     ledger.take('b', 2, 'n1');

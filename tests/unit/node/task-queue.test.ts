@@ -9,7 +9,7 @@ const task = (instanceId: string, database: string): { instanceId: string; datab
 });
 
 describe('TaskQueue', () => {
-  it('keeps an actor on its database and spreads the others', () => {
+  it('keeps an actor on its database and spreads the others (W-03, P-09)', () => {
     const queue = new TaskQueue();
     queue.add([task('a_1', 'a'), task('a_2', 'a'), task('a_3', 'a'), task('b_1', 'b'), task('b_2', 'b')]);
     const taken = [queue.take(0), queue.take(1), queue.take(0), queue.take(1)];
@@ -35,7 +35,7 @@ describe('TaskQueue', () => {
     expect(await queue.ready()).toBe(false);
   });
 
-  it('hands out nothing of a database that is held, and nothing at all while it is paused', async () => {
+  it('hands out nothing of a database that is held, and nothing at all while it is paused (P-09)', async () => {
     const queue = new TaskQueue();
     queue.hold('a');
     queue.hold('a');

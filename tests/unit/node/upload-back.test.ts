@@ -67,7 +67,7 @@ async function openUploadBack(store: ObjectStore, referenceRoot: string, more: o
 const complete = async (store: ObjectStore) =>
   (await namesIn(store, shardsPrefix('r1'))).filter((name) => name.endsWith('/_upload_complete'));
 
-test('a flush that may wait tries until the store has taken every reference', async () => {
+test('a flush that may wait tries until the store has taken every reference (U-05, P-07)', async () => {
   await using temp = await tempDir();
   await writeTree(join(temp.dir, 'shop'), reference('x'));
   const store = createMemoryStore();

@@ -29,7 +29,7 @@ describe('a database with every type, key, join and deceit', () => {
   const typeOf = (model: string, column: string): string =>
     models.get(model)!.columns.find(({ name }) => name === column)!.type;
 
-  test('gives one model a table or view, sorted by name', () => {
+  test('gives one model a table or view, sorted by name (D-03)', () => {
     expect([...models.keys()]).toEqual([...models.keys()].sort());
     expect(models.get('some_view')).toMatchObject({ source_kind: 'view', joins: [], hidden: false });
     expect(models.get('parent')).toMatchObject({ source_kind: 'table', sql_table: 'parent', data_source: 'odd' });

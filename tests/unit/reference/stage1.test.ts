@@ -52,7 +52,7 @@ async function tree(dir: string): Promise<Record<string, string>> {
 }
 
 describe('a cache', () => {
-  test('holds the datasource, the models, the memories, the KB rows and the marker', async () => {
+  test('holds the datasource, the models, the memories, the KB rows and the marker (D-02, D-03, D-04, D-06, D-07, N-08)', async () => {
     const { dir, fingerprint, wasBuilt, notes } = await ensureCache({
       dataset: shipped,
       database: 'ferries',
@@ -87,7 +87,7 @@ describe('a cache', () => {
     expect(await readdir(cacheRoot)).toEqual(['ferries']);
   });
 
-  test('is reused while its inputs stay the same, and built anew when one of them changes', async () => {
+  test('is reused while its inputs stay the same, and built anew when one of them changes (D-09, P-13)', async () => {
     const dataset = await copyOfExamples();
     const request = { dataset, database: 'beehives', cacheRoot };
     const first = await ensureCache(request);
@@ -113,7 +113,7 @@ describe('a cache', () => {
     expect(seen.size).toBe(4);
   });
 
-  test('has a fingerprint of content only: neither the place of the dataset nor the times of its files count', async () => {
+  test('has a fingerprint of content only: neither the place of the dataset nor the times of its files count (D-08, P-12)', async () => {
     const dataset = await copyOfExamples('elsewhere');
     await utimes(join(dataset.dir, 'ferries', 'ferries.sqlite'), 1, 1);
     const here = await ensureCache({ dataset: shipped, database: 'ferries', cacheRoot });
@@ -137,7 +137,7 @@ describe('a cache', () => {
     expect(two!.fingerprint).not.toBe(one!.fingerprint);
   });
 
-  test('is built anew when that is asked for, and then holds the same', async () => {
+  test('is built anew when that is asked for, and then holds the same (D-12)', async () => {
     const request = { dataset: shipped, database: 'glassworks', cacheRoot };
     const before = await tree((await ensureCache(request)).dir);
     expect(
@@ -148,7 +148,7 @@ describe('a cache', () => {
     expect((await readdir(cacheRoot)).sort()).toEqual(['.stage1.lock', 'glassworks']);
   });
 
-  test('without marker is scrap: whatever lies in its place is taken away', async () => {
+  test('without marker is scrap: whatever lies in its place is taken away (D-10)', async () => {
     const dir = join(cacheRoot, 'ferries');
     await mkdir(join(dir, 'old-layout'), { recursive: true });
     await writeFile(join(dir, 'old-layout', '_cache_fp.txt'), 'x');
@@ -157,7 +157,7 @@ describe('a cache', () => {
     expect(Object.keys(await tree(dir))).not.toContain('old-layout/_cache_fp.txt');
   });
 
-  test('is built by several at once and committed by one of them', async () => {
+  test('is built by several at once and committed by one of them (D-10, D-11)', async () => {
     const request = { dataset: shipped, database: 'ferries', cacheRoot };
     const caches = await Promise.all(Array.from({ length: 6 }, () => ensureCache(request)));
     expect(new Set(caches.map(({ fingerprint }) => fingerprint)).size).toBe(1);
@@ -165,7 +165,7 @@ describe('a cache', () => {
     expect(await readdir(cacheRoot)).toEqual(['ferries']);
   });
 
-  test('is not made of bad input, and nothing else is made either', async () => {
+  test('is not made of bad input, and nothing else is made either (D-01)', async () => {
     const dataset = await copyOfExamples();
     await writeFile(join(dataset.dir, 'ferries', 'ferries_kb.jsonl'), '{');
     await writeFile(join(dataset.dir, 'beehives', 'beehives.sqlite'), Buffer.alloc(100));
@@ -199,7 +199,7 @@ describe('a cache', () => {
     expect(await readdir(cacheRoot)).toEqual([]);
   });
 
-  test('of a builder that died is swept by the next one; that of a living one is not', async () => {
+  test('of a builder that died is swept by the next one; that of a living one is not (N-12)', async () => {
     const dead = spawn(process.execPath, ['-e', ''], { stdio: 'ignore' });
     await once(dead, 'exit');
     const names = [`.ferries.tmp-${dead.pid}-aa`, `.ferries.tmp-${process.ppid}-bb`, `.beehives.tmp-${dead.pid}-cc`];
@@ -245,7 +245,7 @@ describe('enriched models', () => {
     }
   });
 
-  test('describe columns whatever the case of the meanings, and JSON leaves level by level', async () => {
+  test('describe columns whatever the case of the meanings, and JSON leaves level by level (D-03)', async () => {
     const hives = (await modelsOf('beehives')).get('hives')!;
     const column = (name: string): object => hives.columns.find((each) => each.name === name)!;
     expect(column('hivetag')).toMatchObject({ description: 'Primary key: the tag nailed to the hive. Ex. HV001' });
@@ -263,7 +263,7 @@ describe('enriched models', () => {
     });
   });
 
-  test('judge the type of a leaf by all of its values', () => {
+  test('judge the type of a leaf by all of its values (D-03)', () => {
     using database = new DatabaseSync(':memory:');
     database.exec('CREATE TABLE t (a TEXT, "A b" TEXT, broken TEXT, j JSON, text TEXT, empty TEXT, "a__i" INTEGER)');
     const row = database.prepare('INSERT INTO t VALUES (?, ?, ?, ?, ?, ?, ?)');
@@ -307,7 +307,7 @@ describe('enriched models', () => {
     ).toEqual({ v: 1 });
   });
 
-  test('gain nothing when they are enriched again', () => {
+  test('gain nothing when they are enriched again (D-03)', () => {
     using database = new DatabaseSync(':memory:');
     database.exec(`CREATE TABLE t (a TEXT); INSERT INTO t VALUES ('{"x": 1}')`);
     const once = enrich(
@@ -331,7 +331,7 @@ describe('memories', () => {
     ...more,
   });
 
-  test('are the same bytes every time, and tell title, source and the row as it stands', () => {
+  test('are the same bytes every time, and tell title, source and the row as it stands (D-04, T-01)', () => {
     const rows = [row(3, [1, 2]), row(1, -1), row(2, 1, { extra: [1] })];
     const memories = memoriesFor('db', rows);
     expect(memories.map(({ id }) => id)).toEqual(['db_kb_3', 'db_kb_1', 'db_kb_2']);
@@ -350,7 +350,7 @@ describe('memories', () => {
     expect(parseMemories('m', text)).toEqual(memories);
   });
 
-  test('leave out what is deleted without a word, and unknown children with one', () => {
+  test('leave out what is deleted without a word, and unknown children with one (T-01)', () => {
     const unknown: string[] = [];
     const memories = memoriesFor('db', [row(0, [1, 2, 9]), row(1, null), row(2, null)], {
       deleted: [1],
@@ -369,13 +369,13 @@ describe('memories', () => {
   });
 });
 
-test('a datasource is re-anchored in the dataset of the machine that uses it', () => {
+test('a datasource is re-anchored in the dataset of the machine that uses it (D-02, T-02)', () => {
   expect(databaseFileOf(datasourceFor('a', absoluteUrl('/far/away/a.sqlite')), '/here')).toBe('/here/a/a.sqlite');
   expect(databaseFileOf(datasourceFor('a', portableUrl('a')), '/here')).toBe('/here/a/a.sqlite');
   expect(() => databaseFileOf(datasourceFor('a', 'postgres://x'), '/here')).toThrow('is no URL of an SQLite file');
 });
 
-test('builders that meet at a stale cache end with one whole cache of the new inputs, and none is taken away again', async () => {
+test('builders that meet at a stale cache end with one whole cache of the new inputs, and none is taken away again (D-10)', async () => {
   const dataset = await copyOfExamples();
   const request = { dataset, database: 'ferries', cacheRoot };
   for (let round = 0; round < 3; round += 1) {

@@ -38,7 +38,7 @@ async function site(): Promise<
 }
 
 describe('building a reference', () => {
-  it('leaves the files of R-01 and nothing else, with the portable datasource and no path of this machine', async () => {
+  it('leaves the files of R-01 and nothing else, with the portable datasource and no path of this machine (R-01, R-02, R-05)', async () => {
     await using at = await site();
     const built = await buildReference(at.request);
     expect(built.wasBuilt).toBe(true);
@@ -69,7 +69,7 @@ describe('building a reference', () => {
     });
   });
 
-  it('has one result a KB row, with cycles, collisions, failures and questions told', async () => {
+  it('has one result a KB row, with cycles, collisions, failures and questions told (G-02, G-05, G-06)', async () => {
     await using at = await site();
     const { results } = await buildReference(at.request);
     expect(results.map(({ kb_id: id, status }) => `${id} ${status}`)).toEqual([
@@ -94,7 +94,7 @@ describe('building a reference', () => {
     expect(items.columns.map(({ name }) => name)).toEqual(['id', 'label', 'price', 'kb_0', 'kb_1', 'kb_2']);
   });
 
-  it('annotates every item’s memory, and links entities from the own one only', async () => {
+  it('annotates every item’s memory, and links entities from the own one only (G-07)', async () => {
     await using at = await site();
     await buildReference(at.request);
     const text = await readFile(join(at.root, 'shop', 'memories.yaml'), 'utf8');
@@ -121,7 +121,7 @@ describe('building a reference', () => {
 });
 
 describe('a reference that stands there', () => {
-  it('is taken as it is before stage 1 is touched', async () => {
+  it('is taken as it is before stage 1 is touched (R-04)', async () => {
     await using at = await site();
     await buildReference(at.request);
     await rm(at.request.cacheRoot, { recursive: true });
@@ -132,7 +132,7 @@ describe('a reference that stands there', () => {
     expect(await readdir(at.dir)).not.toContain('caches');
   });
 
-  it('of other inputs or another version of a free encoder is rebuilt', async () => {
+  it('of other inputs or another version of a free encoder is rebuilt (R-02, P-13)', async () => {
     await using at = await site();
     const first = await buildReference(at.request);
     const second = await buildReference({ ...at.request, encoder: fakeEncoder({ version: '2' }) });
@@ -144,7 +144,7 @@ describe('a reference that stands there', () => {
     expect((await readdir(at.root)).sort()).toEqual(['.skein', 'shop']);
   });
 
-  it('that was paid for is never replaced by another; the refusal names both and the ways out', async () => {
+  it('that was paid for is never replaced by another; the refusal names both and the ways out (R-02, V-19)', async () => {
     await using at = await site();
     await buildReference({ ...at.request, encoder: fakeEncoder({ isPaid: true }) });
     const before = await readTree(at.root);
@@ -170,7 +170,7 @@ describe('a reference that stands there', () => {
     await expect(buildReference(at.request)).rejects.toThrow('of unknown make');
   });
 
-  it('that lost its KB rows is an error, not a rebuild', async () => {
+  it('that lost its KB rows is an error, not a rebuild (R-03)', async () => {
     await using at = await site();
     await buildReference(at.request);
     const rows = join(at.root, 'shop', '_kb_rows.json');
@@ -183,7 +183,7 @@ describe('a reference that stands there', () => {
     expect(await loadReference(join(at.root, 'shop'))).toMatchObject({ kb: [], results: [] });
   });
 
-  it('has no marker: it is scrap, absent for readers and wiped by the commit', async () => {
+  it('has no marker: it is scrap, absent for readers and wiped by the commit (R-08, R-09)', async () => {
     await using at = await site();
     await buildReference(at.request);
     await rm(join(at.root, 'shop', '_reference_fp.txt'));
@@ -193,7 +193,7 @@ describe('a reference that stands there', () => {
     expect(Object.keys(await readTree(join(at.root, 'shop')))).not.toContain('models/shop/left-over.yaml');
   });
 
-  it('is built anew when forced, stage 1 too', async () => {
+  it('is built anew when forced, stage 1 too (R-10, D-12)', async () => {
     await using at = await site();
     await buildReference(at.request);
     expect((await buildReference({ ...at.request, force: true })).wasBuilt).toBe(true);
@@ -202,7 +202,7 @@ describe('a reference that stands there', () => {
 });
 
 describe('a build', () => {
-  it('looks again once it has the lock, and takes what a peer made meanwhile', async () => {
+  it('looks again once it has the lock, and takes what a peer made meanwhile (R-07, Cdx-2)', async () => {
     await using at = await site();
     const lock = async () => {
       await buildReference({ ...at.request, encoder: fakeEncoder() });
@@ -213,7 +213,7 @@ describe('a build', () => {
     expect(await at.opens()).toBe(0);
   });
 
-  it('commits nothing when its lock was lost, and leaves no temp', async () => {
+  it('commits nothing when its lock was lost, and leaves no temp (R-06)', async () => {
     await using at = await site();
     let isReleased = false;
     const lock = () =>
@@ -226,7 +226,7 @@ describe('a build', () => {
     expect(await readdir(at.root)).toEqual([]);
   });
 
-  it('ends with what the encoder threw when it cannot be opened, the old reference untouched', async () => {
+  it('ends with what the encoder threw when it cannot be opened, the old reference untouched (G-08)', async () => {
     await using at = await site();
     await buildReference(at.request);
     const before = await readTree(at.root);

@@ -60,7 +60,7 @@ describe('entities of KB items', () => {
     expect(kbIdsOf(undefined)).toEqual([]);
   });
 
-  it('go with models, columns, measures, aggregations, and joins to a model that goes; other joins stay', () => {
+  it('go with models, columns, measures, aggregations, and joins to a model that goes; other joins stay (T-03)', () => {
     const join = (target: string) => ({
       target_model: target,
       join_pairs: [['a', 'b']] as [string, string][],
@@ -101,7 +101,7 @@ describe('a collision', () => {
     children: [number, number[]][] = [],
   ) => settleCollisions(results, { models, before, childrenOf: new Map(children) });
 
-  it('takes the entity and all others of those items away, and puts back what stage 1 had there', () => {
+  it('takes the entity and all others of those items away, and puts back what stage 1 had there (G-06)', () => {
     const before = modelsOf(model('items', [column('price'), column('label')]));
     const models = modelsOf(
       model('items', [column('price', { kb_id: 2 }, 'price * 2'), column('label'), column('own', { kb_id: 1 })]),
@@ -119,7 +119,7 @@ describe('a collision', () => {
     expect(models.get('items')!.columns).toEqual(before.get('items')!.columns);
   });
 
-  it('is one only between items that are encoded, in the same host and of the same kind', () => {
+  it('is one only between items that are encoded, in the same host and of the same kind (G-06)', () => {
     const models = modelsOf(model('items', [column('x')]), model('orders', [column('x')]));
     const results = [
       encoded(1, entity('column', 'items', 'x')),
@@ -130,7 +130,7 @@ describe('a collision', () => {
     expect(settle(results, models, modelsOf())).toEqual(results);
   });
 
-  it('reaches those who use what went, not those who merely depend on the item', () => {
+  it('reaches those who use what went, not those who merely depend on the item (G-06)', () => {
     const models = modelsOf(
       model('items', [
         column('x', { kb_id: 1 }),
@@ -161,7 +161,7 @@ describe('a collision', () => {
 });
 
 describe('annotating memories', () => {
-  it('passes over items without a memory, and adds a link only once', () => {
+  it('passes over items without a memory, and adds a link only once (G-07)', () => {
     const memories = memoriesFor('shop', [kbRow(1, -1), kbRow(2, 1)]);
     const twice = encoded(1, entity('column', 'items', 'x'), entity('column', 'items', 'x'));
     const annotated = annotateMemories('shop', memories, [twice, encoded(7)]);

@@ -17,13 +17,13 @@ const done = (id: number): SetupResult => ({
 });
 
 describe('the graph of a knowledge base', () => {
-  it('takes edges as G-01 says: none, one, or a list without its junk', () => {
+  it('takes edges as G-01 says: none, one, or a list without its junk (G-01)', () => {
     const junk = ['1', -3, 1.5, null, 0, 0] as unknown as number[];
     const { childrenOf } = kbGraph([kbRow(0, -1), kbRow(1, null), kbRow(2, 1), kbRow(3, junk), kbRow(4, 77)]);
     expect(Object.fromEntries(childrenOf)).toEqual({ 0: [], 1: [], 2: [1], 3: [0], 4: [] });
   });
 
-  it('blocks what is on a cycle and what stands above one, and names the cycle', () => {
+  it('blocks what is on a cycle and what stands above one, and names the cycle (G-02)', () => {
     const kb = [kbRow(1, [2]), kbRow(2, [3]), kbRow(3, [1, 9]), kbRow(4, [2]), kbRow(5, 4), kbRow(6, 6), kbRow(9, -1)];
     const { blocked, order } = kbGraph(kb);
     expect(order).toEqual([9]);
@@ -41,7 +41,7 @@ describe('the graph of a knowledge base', () => {
 });
 
 describe('encoding along the graph', () => {
-  it('gives children first, each id once, a parent its children’s results, at most six at once (any graph)', async () => {
+  it('gives children first, each id once, a parent its children’s results, at most six at once (any graph) (G-03, G-04, G-05, N-04)', async () => {
     const graphs = fc.array(fc.array(fc.integer({ min: -1, max: 14 }), { maxLength: 4 }), { maxLength: 12 });
     await fc.assert(
       fc.asyncProperty(graphs, async (lists) => {
@@ -74,7 +74,7 @@ describe('encoding along the graph', () => {
     );
   });
 
-  it('runs independent items at the same time, six of them', async () => {
+  it('runs independent items at the same time, six of them (G-03, N-04)', async () => {
     const kb = Array.from({ length: 12 }, (_, id) => kbRow(id, -1));
     let running = 0;
     let most = 0;

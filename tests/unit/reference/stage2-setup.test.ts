@@ -52,7 +52,7 @@ async function namesIn(store: ObjectStore): Promise<string[]> {
 }
 
 describe('what a combination brings', () => {
-  it('is as S-01 says', () => {
+  it('is as S-01 says (S-01)', () => {
     const needs = (queryMode: string, slayerSetup: string, framework: string) =>
       setupNeeds({ queryMode, slayerSetup, framework }).map((need) => `${need.artifact}${need.isRequired ? '!' : '?'}`);
     expect(needs('raw', 'on-the-fly', 'encode')).toEqual([]);
@@ -63,7 +63,7 @@ describe('what a combination brings', () => {
     }
   });
 
-  it('must be there before anything is made; the refusal names databases, root, combination and marker', async () => {
+  it('must be there before anything is made; the refusal names databases, root, combination and marker (S-02, CR outside-diff, L-03)', async () => {
     await using at = await twoMachines();
     await writeTree(join(at.laptop.slayer_otf_cache, 'shop'), cache('a'));
     await writeTree(join(at.laptop.slayer_otf_cache, 'farm'), { '_cache_fp.txt': 'marker alone' });
@@ -78,7 +78,7 @@ describe('what a combination brings', () => {
 });
 
 describe('shipping the setup', () => {
-  it('goes to a machine and comes out the same, identity records too; a second time nothing moves', async () => {
+  it('goes to a machine and comes out the same, identity records too; a second time nothing moves (S-03, S-05, S-06, Q-16, Q-17, Q-35)', async () => {
     await using at = await twoMachines();
     await writeTree(join(at.laptop.slayer_otf_cache, 'shop'), cache('a'));
     await writeTree(join(at.laptop.slayer_otf_cache, 'farm'), cache('b'));
@@ -124,7 +124,7 @@ describe('shipping the setup', () => {
     expect(await readdir(at.laptop.slayer_otf_cache)).toEqual(['shop']);
   });
 
-  it('replaces what it shipped before when the folder changed, and takes the marker off first', async () => {
+  it('replaces what it shipped before when the folder changed, and takes the marker off first (S-03)', async () => {
     await using at = await twoMachines();
     const dir = join(at.laptop.slayer_otf_cache, 'shop');
     await writeTree(dir, { ...cache('a'), 'models/shop/gone.yaml': 'x' });
@@ -136,7 +136,7 @@ describe('shipping the setup', () => {
     expect(await readTree(join(at.vm.slayer_otf_cache, 'shop'))).toEqual(cache('b'));
   });
 
-  it('has no marker object when it ended early, and the run then cannot start', async () => {
+  it('has no marker object when it ended early, and the run then cannot start (S-05, X-14, Q-13)', async () => {
     await using at = await twoMachines();
     await writeTree(join(at.laptop.slayer_otf_cache, 'shop'), cache('a'));
     const plan = new FaultPlan({ on: 'create', name: /items\.yaml$/, fault: { kind: 'refuse' } });
@@ -156,7 +156,7 @@ describe('shipping the setup', () => {
 });
 
 describe('seeds', () => {
-  it('never replace a reference that stands there, and fill in for scrap', async () => {
+  it('never replace a reference that stands there, and fill in for scrap (S-06, S-07, H3, M3 restart, Cdx2-2, Q-18, P-41)', async () => {
     await using at = await twoMachines();
     for (const database of ['shop', 'farm']) {
       await writeTree(join(at.laptop.slayer_otf_cache, database), cache('a'));
@@ -190,7 +190,7 @@ describe('seeds', () => {
     expect([...(await readSeedSnapshot(store, 'r1')).keys()]).toEqual(['farm']);
   });
 
-  it('are never what this very run built before it was resumed', async () => {
+  it('are never what this very run built before it was resumed (S-08)', async () => {
     await using at = await twoMachines();
     for (const database of ['shop', 'farm']) {
       await writeTree(join(at.laptop.slayer_otf_cache, database), cache('a'));
@@ -205,7 +205,7 @@ describe('seeds', () => {
     expect([...(await readSeedSnapshot(at.store, 'r1')).keys()]).toEqual(['farm']);
   });
 
-  it('that are damaged are passed over; a damaged required artifact is not', async () => {
+  it('that are damaged are passed over; a damaged required artifact is not (S-02, CR outside-diff)', async () => {
     await using at = await twoMachines();
     await writeTree(join(at.laptop.slayer_otf_cache, 'shop'), cache('a'));
     await writeTree(join(at.laptop.slayer_models_otf, 'shop'), reference('seed'));
@@ -219,7 +219,7 @@ describe('seeds', () => {
     await expect(at.download(['shop'])).rejects.toMatchObject({ code: 'CORRUPT' });
   });
 
-  it('are remembered from the store, never from disk; what cannot be read is left out', async () => {
+  it('are remembered from the store, never from disk; what cannot be read is left out (S-08, Codex r3, M2)', async () => {
     await using at = await twoMachines();
     for (const database of ['shop', 'farm']) {
       await writeTree(join(at.laptop.slayer_otf_cache, database), cache('a'));

@@ -30,7 +30,7 @@ async function builtSite(dir: string): Promise<string> {
 }
 
 describe('a task’s own store', () => {
-  it('is a copy whose datasource is the task’s database; the reference stays as it was', async () => {
+  it('is a copy whose datasource is the task’s database; the reference stays as it was (T-02, T-04)', async () => {
     await using temp = await tempDir();
     const referenceDir = await builtSite(temp.dir);
     const before = await readTree(referenceDir);
@@ -46,7 +46,7 @@ describe('a task’s own store', () => {
     expect(await readTree(referenceDir)).toEqual(before);
   });
 
-  it('hides deleted knowledge: memories, links, entities by kb_id and kb_ids, rows and results', async () => {
+  it('hides deleted knowledge: memories, links, entities by kb_id and kb_ids, rows and results (T-03, 3A-15)', async () => {
     await using temp = await tempDir();
     const referenceDir = await builtSite(temp.dir);
     const storeDir = join(temp.dir, 'store');
@@ -112,7 +112,7 @@ describe('a task’s own store', () => {
 });
 
 describe('copying without the lock', () => {
-  it('gives one whole build while builds replace each other', async () => {
+  it('gives one whole build while builds replace each other (R-05)', async () => {
     await using temp = await tempDir();
     const target = join(temp.dir, 'shop');
     await writeTree(target, reference('b0'));
@@ -144,7 +144,7 @@ describe('copying without the lock', () => {
 
 describe('committing', () => {
   const marker = '_reference_fp.txt';
-  it('replaces scrap, but of marked folders only the very one that it was told of', async () => {
+  it('replaces scrap, but of marked folders only the very one that it was told of (R-08)', async () => {
     await using temp = await tempDir();
     const at = (name: string) => join(temp.dir, name);
     await writeTree(at('shop'), { 'models/shop/scrap.yaml': 'x' });

@@ -26,7 +26,7 @@ describe('the canonical row of an id', () => {
     expect((await choose({})).row).toEqual({ kind: 'missing' });
   });
 
-  it('is that of the highest attempt by number, not by text, and no other is read', async () => {
+  it('is that of the highest attempt by number, not by text, and no other is read (B-02, C-01)', async () => {
     const { row, read } = await choose({
       'attempt-9.json': real(),
       'attempt-10.json': real('boom'),
@@ -36,7 +36,7 @@ describe('the canonical row of an id', () => {
     expect(read).toEqual(['attempt-10.json']);
   });
 
-  it('is the late real result where a synthetic row stood first', async () => {
+  it('is the late real result where a synthetic row stood first (C-01)', async () => {
     const { row } = await choose({ 'attempt-1.json': lost, 'attempt-1.late.json': real() });
     expect(row).toMatchObject({ kind: 'row', attempt: 1, isSynthetic: false, isError: false });
   });
@@ -67,7 +67,7 @@ describe('the canonical row of an id', () => {
     });
   });
 
-  it('is unreadable when the highest attempt is cut, no object, or the row of another id', async () => {
+  it('is unreadable when the highest attempt is cut, no object, or the row of another id (L-11)', async () => {
     for (const bad of ['{"instance_id": "a_', '[]', '{"instance_id": "b_2"}']) {
       const { row } = await choose({ 'attempt-1.json': real(), 'attempt-2.json': bad });
       expect(row).toMatchObject({ kind: 'unreadable', attempt: 2, problems: [{ path: 'a_1/attempt-2.json' }] });

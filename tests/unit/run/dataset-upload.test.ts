@@ -29,7 +29,7 @@ async function names(store: ObjectStore): Promise<string[]> {
 }
 
 describe('a dataset on its way to the nodes', () => {
-  it('lies under its content, with a marker per database that names every file, and goes up once', async () => {
+  it('lies under its content, with a marker per database that names every file, and goes up once (B-07, V-05)', async () => {
     const place = await dataset();
     const store = freshStore();
     const description = await describeDataset(place);
@@ -48,7 +48,7 @@ describe('a dataset on its way to the nodes', () => {
     expect(again).toEqual({ uploaded: [], unchanged: ['ants', 'bees'], bytes: 0 });
   });
 
-  it('has the same digests wherever it lies, and another one as soon as a byte or a name differs', async () => {
+  it('has the same digests wherever it lies, and another one as soon as a byte or a name differs (V-05, V-21)', async () => {
     const place = await dataset();
     const { content } = await describeDataset(place);
     const copy = join(await temporaryFolder(), 'copy');
@@ -61,7 +61,7 @@ describe('a dataset on its way to the nodes', () => {
     expect(changed.databases['bees']).toBe(content.databases['bees']);
   });
 
-  it('that was cut off is completed, scrap of it replaced, and the marker comes last', async () => {
+  it('that was cut off is completed, scrap of it replaced, and the marker comes last (B-07)', async () => {
     const place = await dataset();
     const store = freshStore();
     const description = await describeDataset(place);
@@ -78,7 +78,7 @@ describe('a dataset on its way to the nodes', () => {
     expect(order.filter((name) => name.startsWith(prefix)).at(-1)).toBe(`${prefix}_upload_complete`);
   });
 
-  it('takes files behind links, leaves version control behind, and refuses a file that changes meanwhile', async () => {
+  it('takes files behind links, leaves version control behind, and refuses a file that changes meanwhile (V-05)', async () => {
     const place = await dataset();
     await writeFile(join(place.dir, 'elsewhere'), 'linked');
     await symlink(join(place.dir, 'elsewhere'), join(place.dir, 'ants', 'link'));

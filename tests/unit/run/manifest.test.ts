@@ -21,7 +21,7 @@ const manifest = makeManifest({
 });
 
 describe('a manifest', () => {
-  it('L-16: reads a document of an older writer with the defaults, and keeps what it does not know', () => {
+  it('reads a document of an older writer with the defaults, and keeps what it does not know (L-16, L-18, P-30)', () => {
     const read = parseManifest('manifest.json', '{"run_id":"r1","instance_ids":["a_1"],"future":{"x":1}}');
     expect(read).toMatchObject({
       patience: 3,
@@ -60,7 +60,7 @@ describe('a manifest', () => {
     ]);
   });
 
-  it('is created once: the same again attaches, another is refused with what differs', async () => {
+  it('is created once: the same again attaches, another is refused with what differs (L-16)', async () => {
     const store = createMemoryStore();
     expect((await createManifest(store, manifest)).kind).toBe('created');
     const attached = await createManifest(store, { ...manifest, created_at_ms: 99 });
@@ -87,7 +87,7 @@ describe('a manifest', () => {
 });
 
 describe('a status', () => {
-  it('V-01: comes back as it was written, the oldest task in flight first', async () => {
+  it('comes back as it was written, the oldest task in flight first (V-01)', async () => {
     const store = createMemoryStore();
     const status = makeStatus({
       last_heartbeat_ts: 12.5,
@@ -104,7 +104,7 @@ describe('a status', () => {
     expect(read?.in_flight.map(({ instance_id }) => instance_id)).toEqual(['a_2', 'a_1']);
   });
 
-  it('L-17: that is missing or unreadable reads as none yet', async () => {
+  it('that is missing or unreadable reads as none yet (L-17)', async () => {
     const store = createMemoryStore();
     expect(await readStatus(store, 'r1')).toBeUndefined();
     await store.create('runs/r1/status.json', Buffer.from('{"rows_do'));

@@ -42,7 +42,7 @@ class Scene {
 }
 
 describe('waiting for a run', () => {
-  it('L-05 (1): ends with the terminal state, before any row is looked at', async () => {
+  it('ends with the terminal state, before any row is looked at (L-05)', async () => {
     const scene = await Scene.of(['a_1']);
     await scene.beat({ terminal_state: 'done' });
     expect(await scene.wait({})).toMatchObject({ kind: 'done', rows: 0 });
@@ -50,7 +50,7 @@ describe('waiting for a run', () => {
     expect(await scene.wait({})).toMatchObject({ kind: 'error', error: 'no dataset' });
   });
 
-  it('L-05 (2): ends as done when every id has a row, though nobody said so', async () => {
+  it('ends as done when every id has a row, though nobody said so (L-05)', async () => {
     const scene = await Scene.of(['a_1', 'a_2']);
     await putRow(scene.store, row('a_1'));
     const seen: number[] = [];
@@ -109,20 +109,20 @@ describe('waiting for a run', () => {
     expect(scene.nowMs - began).toBe(80 * SECOND);
   });
 
-  it('L-05 (3): is stalled when the heartbeat stopped for more than 300 s', async () => {
+  it('is stalled when the heartbeat stopped for more than 300 s (L-05, N-01)', async () => {
     const scene = await Scene.of(['a_1']);
     await scene.beat();
     expect(await scene.wait({})).toMatchObject({ kind: 'stalled', hint: expect.stringContaining('skein resume r1') });
     expect(scene.nowMs).toBe(START + 310 * SECOND);
   });
 
-  it('L-05 (3): is stalled too when the run never had a heartbeat', async () => {
+  it('is stalled too when the run never had a heartbeat (L-05)', async () => {
     const scene = await Scene.of(['a_1']);
     expect((await scene.wait({})).kind).toBe('stalled');
     expect(scene.nowMs).toBe(START + 310 * SECOND);
   });
 
-  it('L-05 (4): is headless when the head is known to be gone, stalled before that when it is known to live', async () => {
+  it('is headless when the head is known to be gone, stalled before that when it is known to live (L-05)', async () => {
     const scene = await Scene.of(['a_1']);
     await scene.beat();
     expect((await scene.wait({ isHeadAlive: () => Promise.resolve(false) })).kind).toBe('headless');
@@ -130,7 +130,7 @@ describe('waiting for a run', () => {
     expect((await scene.wait({ isHeadAlive: () => Promise.resolve(true) })).kind).toBe('stalled');
   });
 
-  it('L-05 (5): times out after an hour without progress, counted from the last new row', async () => {
+  it('times out after an hour without progress, counted from the last new row (L-05, N-02)', async () => {
     const scene = await Scene.of(['a_1', 'a_2']);
     const end = await scene.wait({}, async (second) => {
       await scene.beat();
@@ -140,7 +140,7 @@ describe('waiting for a run', () => {
     expect(scene.nowMs).toBe(START + 6600 * SECOND);
   });
 
-  it('V-01, V-03: a task that starts or a transcript that grows is progress', async () => {
+  it('a task that starts or a transcript that grows is progress (V-01, V-03, P-03)', async () => {
     const scene = await Scene.of(['a_1', 'a_2']);
     const transcript = 'runs/r1/rows/a_1/partial_transcript.jsonl';
     const end = await scene.wait({ noProgressMs: 100 * SECOND }, async (second) => {
@@ -154,7 +154,7 @@ describe('waiting for a run', () => {
     expect(scene.nowMs).toBe(START + 260 * SECOND);
   });
 
-  it('L-05 (6): looks once when it is asked to, and tells a dead run from a living one all the same', async () => {
+  it('looks once when it is asked to, and tells a dead run from a living one all the same (L-05)', async () => {
     const scene = await Scene.of(['a_1']);
     await scene.beat();
     expect(await scene.wait({ pollMs: 0 })).toMatchObject({ kind: 'poll-once-exit', rows: 0, total: 1 });
@@ -171,7 +171,7 @@ describe('waiting for a run', () => {
     expect(end.kind).toBe('timed-out');
   });
 
-  it('L-12: a resubmitted run is not done by its old rows or its old end', async () => {
+  it('a resubmitted run is not done by its old rows or its old end (L-12, V-14)', async () => {
     const scene = await Scene.of(['a_1', 'a_2']);
     await putRow(scene.store, row('a_1'));
     await putRow(scene.store, row('a_2', { error: 'boom' }));
@@ -193,7 +193,7 @@ describe('waiting for a run', () => {
 });
 
 describe('the list of runs', () => {
-  it('L-09, V-12: has one line per run, the newest first, without listing what the runs hold', async () => {
+  it('has one line per run, the newest first, without listing what the runs hold (L-09, V-12)', async () => {
     const store = createMemoryStore();
     await putRun(store, manifestOf(['a_1', 'a_2'], { run_id: 'old', created_at_ms: 1 }), [row('a_1'), row('a_2')]);
     await writeStatus(store, 'old', makeStatus({ terminal_state: 'done', rows_done: 2, rows_total: 2, rows_error: 1 }));
@@ -211,7 +211,7 @@ describe('the list of runs', () => {
     expect(listed).toEqual(['runs/ by /', 'runs/new/rows/ by undefined']);
   });
 
-  it('tells a run whose heart stopped from one that lives and one that is complete', async () => {
+  it('tells a run whose heart stopped from one that lives and one that is complete (P-29)', async () => {
     const store = createMemoryStore();
     await putRun(store, manifestOf(['a_1', 'a_2']), [row('a_1')]);
     await writeStatus(store, 'r1', makeStatus({ last_heartbeat_ts: START / 1000 }));
@@ -221,7 +221,7 @@ describe('the list of runs', () => {
     expect((await runSummary(store, 'r1', {}, START + 500 * SECOND)).state).toBe('done');
   });
 
-  it('counts what became of the ids from the rows themselves', async () => {
+  it('counts what became of the ids from the rows themselves (P-35)', async () => {
     const store = createMemoryStore();
     const manifest = manifestOf(['a_1', 'a_2', 'a_3', 'a_4']);
     await putRun(store, manifest, [row('a_1'), row('a_2', { error: 'boom' }), row('zzz_1')]);

@@ -22,7 +22,7 @@ import {
 } from '../../../src/store/layout.ts';
 
 describe('object names of a run', () => {
-  test('are those of the layout, letter for letter', () => {
+  test('are those of the layout, letter for letter (B-01, N-11)', () => {
     expect(manifestName('r-1')).toBe('runs/r-1/manifest.json');
     expect(statusName('r-1')).toBe('runs/r-1/status.json');
     expect(rowName('r-1', 'db_1', 3)).toBe('runs/r-1/rows/db_1/attempt-3.json');
@@ -36,7 +36,7 @@ describe('object names of a run', () => {
     expect(buildLockName('db')).toBe('db.build.lock');
   });
 
-  test.each(['', '..', 'a/b', '.a', '_a', 'a b', 'a\n', 'x'.repeat(129)])('refuse the id %j', (id) => {
+  test.each(['', '..', 'a/b', '.a', '_a', 'a b', 'a\n', 'x'.repeat(129)])('refuse the id %j (P-44)', (id) => {
     for (const build of [
       () => rowName('r-1', id, 1),
       () => logName('r-1', id, 1),
@@ -50,7 +50,7 @@ describe('object names of a run', () => {
     }
   });
 
-  test.each(['', 'R1', '../r', 'a/b', '-a', 'a_b', 'x'.repeat(64)])('refuse the run id %j', (id) => {
+  test.each(['', 'R1', '../r', 'a/b', '-a', 'a_b', 'x'.repeat(64)])('refuse the run id %j (L-14, P-23)', (id) => {
     expect(() => manifestName(id)).toThrow(expect.objectContaining({ code: 'INVALID_INPUT' }));
   });
 
@@ -103,7 +103,7 @@ describe('row names', () => {
     'x/runs/r/rows/i/attempt-1.json',
   ])('%j is in no run', (name) => expect(parseRowName(name)).toBeUndefined());
 
-  test('come in the order of their attempts as numbers', () => {
+  test('come in the order of their attempts as numbers (B-02)', () => {
     const names = [
       rowName('r', 'b', 1),
       rowName('r', 'a', 10),

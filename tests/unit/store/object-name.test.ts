@@ -12,7 +12,7 @@ test('names are ordered by their bytes, whatever they are made of', () => {
   );
 });
 
-test('a legal name stays under every root, and an illegal one is refused', () => {
+test('a legal name stays under every root, and an illegal one is refused (P-44)', () => {
   const text = fc.string({ unit: fc.constantFrom('a', '.', '..', '/', '\\', '\0', '~') });
   fc.assert(
     fc.property(text, fc.constantFrom('/root', '/root/', '/', '/a/b'), (name, root) => {
