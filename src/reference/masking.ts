@@ -14,6 +14,12 @@ import { KB_ROWS_FILE } from './load-reference.ts';
 /** Files by path below the store: their new content, undefined for a file that goes. */
 export type Changes = Map<string, Buffer | undefined>;
 
+/** JSON lists that only lose the items whose id, in the field beside, is hidden. */
+export const FILTERED_LISTS: ReadonlyMap<string, string> = new Map([
+  [KB_ROWS_FILE, 'id'],
+  [SETUP_RESULTS_FILE, 'kb_id'],
+]);
+
 /**
  * What hiding `deletedKbIds` changes.
  * @throws SkeinError CORRUPT when a document is not what its name says
@@ -26,10 +32,7 @@ export function maskingChanges(content: ReferenceContent, database: string, dele
     changes.set(`models/${database}/${name}.yaml`, model && Buffer.from(renderModel(model)));
   }
   changes.set(MEMORIES_FILE, Buffer.from(maskedMemories(content, database, deleted)));
-  for (const [path, idField] of [
-    [KB_ROWS_FILE, 'id'],
-    [SETUP_RESULTS_FILE, 'kb_id'],
-  ] as const) {
+  for (const [path, idField] of FILTERED_LISTS) {
     const left = content.list(path)?.filter((item) => !deleted.has(item[idField] as number));
     if (left) changes.set(path, jsonBytes(left, 2));
   }
@@ -60,9 +63,9 @@ function maskedMemories(content: ReferenceContent, database: string, deleted: Re
   const left = content
     .memories()
     .filter((memory) => !hidden.has(memory.id))
-    .map((memory) => ({
-      ...memory,
-      entities: memory.entities.filter((entity) => !hidden.has(entity.replace(/^memory:/, ''))),
-    }));
+    .map((memory) => {
+      const entities = memory.entities.filter((entity) => !hidden.has(entity.replace(/^memory:/, '')));
+      return entities.length === memory.entities.length ? memory : { ...memory, entities };
+    });
   return renderMemories(left);
 }

@@ -60,19 +60,22 @@ function clipped(text: string): string {
   return characters.length <= MAX_DESCRIPTION ? text : `${characters.slice(0, MAX_DESCRIPTION - 1).join('')}…`;
 }
 
-/** The text of a `memories.yaml`. */
+/** What `renderMemories` wrote for a memory; nobody changes one in place. */
+const rendered = new WeakMap<Memory, string>();
+
+/** The text of a `memories.yaml`. Tasks that mask differently share most memories, so each is rendered once. */
 export function renderMemories(memories: readonly Memory[]): string {
-  return toYaml(
-    memories.map(({ version, id, learning, description, entities, query, created_at }) => ({
-      version,
-      id,
-      learning,
-      description,
-      entities,
-      query,
-      created_at,
-    })),
-  );
+  return memories.length === 0 ? toYaml([]) : memories.map(renderMemory).join('');
+}
+
+function renderMemory(memory: Memory): string {
+  let text = rendered.get(memory);
+  if (text === undefined) {
+    const { version, id, learning, description, entities, query, created_at } = memory;
+    text = toYaml([{ version, id, learning, description, entities, query, created_at }]);
+    rendered.set(memory, text);
+  }
+  return text;
 }
 
 const memoriesSchema = z.array(

@@ -12,7 +12,7 @@ import { jsonBytes } from '../kernel/json.ts';
 import { MARKERS } from '../store/layout.ts';
 import { absoluteUrl, datasourceFor, renderDatasource } from './datasource-file.ts';
 import { copyMarked } from './marked-tree.ts';
-import { maskingChanges, type Changes } from './masking.ts';
+import { FILTERED_LISTS, maskingChanges, type Changes } from './masking.ts';
 import { ReferenceContent } from './reference-content.ts';
 
 /** How a task's store differs from its reference. */
@@ -48,12 +48,24 @@ export async function makeTaskStore(request: TaskStoreRequest): Promise<string> 
   return copied.text;
 }
 
-/** Written by `writeDifference` in place of what is as in the reference. */
-export const UNCHANGED_FILE = 'UNCHANGED.json';
+/** Written by `writeDifference`: what the store takes over from its reference, and how. */
+export const DIFFERENCE_FILE = 'DIFFERENCE.json';
+
+/** What stands in `DIFFERENCE.json`. */
+export interface Difference {
+  readonly reference_fingerprint: string;
+  /** Paths of files that are as in the reference. */
+  readonly unchanged: readonly string[];
+  /** By path: JSON lists that are those of the reference without the items whose `field` is one of `ids`. */
+  readonly filtered: Readonly<Record<string, { readonly field: string; readonly ids: readonly number[] }>>;
+  /** The datasource's path, and the URL in it. */
+  readonly datasource: { readonly path: string; readonly connection_string: string };
+}
 
 /**
- * Writes to `storeDir` only what differs from the reference whose content this is, and a list of the rest: for a bundle
- * that is shipped to be read by people, while the reference itself is shipped once (U-03). It is no store.
+ * Writes to `storeDir` what differs from the reference whose content this is, and a description of the rest: for a bundle
+ * that is shipped to be read by people, while the reference itself is shipped once (U-03). It is no store. Each file of a
+ * bundle is an object to be made durable, so what one line can say is no file.
  */
 export function writeDifference(
   { fingerprint, content }: { readonly fingerprint: string; readonly content: ReferenceContent },
@@ -61,9 +73,18 @@ export function writeDifference(
   view: TaskView,
 ): void {
   const changes = changesOf(content, view);
+  const datasourcePath = `datasources/${view.database}.yaml`;
+  const filtered = [...FILTERED_LISTS].filter(([path]) => changes.has(path));
+  const unchanged = content.paths.filter((path) => !changes.has(path) && path !== datasourcePath);
+  for (const path of [datasourcePath, ...filtered.map(([list]) => list)]) changes.delete(path);
   writeChanges(storeDir, changes);
-  const files = content.paths.filter((path) => !changes.has(path));
-  writeFileSync(join(storeDir, UNCHANGED_FILE), jsonBytes({ reference_fingerprint: fingerprint, files }, 2));
+  const difference: Difference = {
+    reference_fingerprint: fingerprint,
+    unchanged,
+    filtered: Object.fromEntries(filtered.map(([path, field]) => [path, { field, ids: view.deletedKbIds }])),
+    datasource: { path: datasourcePath, connection_string: absoluteUrl(view.databasePath) },
+  };
+  writeFileSync(join(storeDir, DIFFERENCE_FILE), jsonBytes(difference, 2));
 }
 
 /** What the task's store holds otherwise than `content`, and nothing that it holds alike. */

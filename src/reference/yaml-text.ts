@@ -2,15 +2,14 @@
  * YAML as PyYAML, which the real SLayer uses, writes and reads it. Plain data only: texts, numbers, booleans, null, lists
  * and objects, no anchors and no tags.
  *
- * Why an emitter of our own: stage-1 models must be the bytes that the tool itself writes, and the `yaml` package offers
- * neither PyYAML's layout nor a safe text for a YAML 1.1 reader (bare `=`, tabs, NEL). Reading is the `yaml` package's
+ * Why an emitter of our own: stage-1 models must be the bytes that the tool itself writes, and the `js-yaml` package offers
+ * neither PyYAML's layout nor a safe text for a YAML 1.1 reader (bare `=`, tabs, NEL). Reading is the package's
  * work, with PyYAML's rules of what a plain scalar is: its own 1.1 rules make a column called `y` a boolean.
  *
  * Invariants: Y1 output is ASCII. Y2 a text is read back as the same text by PyYAML, whatever it holds. Y3 nothing is
  * folded: a text that PyYAML would fold is written in double quotes on one line.
  */
-import { parse } from 'yaml';
-import type { ScalarTag } from 'yaml';
+import { defineScalarTag, FAILSAFE_SCHEMA, loadAll, NOT_RESOLVED } from 'js-yaml';
 
 import { asError, SkeinError } from '../kernel/errors.ts';
 
@@ -157,18 +156,25 @@ function floatFrom(text: string): number {
 
 const sexagesimal = (digits: string): number => digits.split(':').reduce((sum, part) => sum * 60 + Number(part), 0);
 
-const tag = (name: string, test: RegExp, resolve: (text: string) => unknown): ScalarTag => ({
-  tag: `tag:yaml.org,2002:${name}`,
-  default: true,
-  test,
-  resolve,
-});
-const PY_YAML_TAGS = [
-  tag('null', NULL, () => null),
-  tag('bool', BOOL, (text) => /^(?:yes|true|on)$/i.test(text)),
-  tag('int', INT, intFrom),
-  tag('float', FLOAT, floatFrom),
-];
+const tag = (name: string, firsts: string, test: RegExp, read: (text: string) => unknown) =>
+  defineScalarTag(`tag:yaml.org,2002:${name}`, {
+    implicit: true,
+    implicitFirstChars: [...firsts],
+    resolve: (text) => (test.test(text) ? read(text) : NOT_RESOLVED),
+    identify: () => false,
+  });
+const NUMBER_FIRSTS = '-+0123456789.';
+const PY_YAML = FAILSAFE_SCHEMA.withTags(
+  defineScalarTag('tag:yaml.org,2002:null', {
+    implicit: true,
+    implicitFirstChars: ['', '~', 'n', 'N'],
+    resolve: (text) => (NULL.test(text) ? null : NOT_RESOLVED),
+    identify: () => false,
+  }),
+  tag('bool', 'yYnNtTfFoO', BOOL, (text) => /^(?:yes|true|on)$/i.test(text)),
+  tag('int', NUMBER_FIRSTS, INT, intFrom),
+  tag('float', NUMBER_FIRSTS, FLOAT, floatFrom),
+);
 
 /**
  * Documents parsed last, by their text. The tasks of a database come one after the other and read the same files, and
@@ -192,15 +198,15 @@ export function fromYaml(where: string, text: string): unknown {
 }
 
 function parseYaml(where: string, text: string): unknown {
+  const refuse = (why: string, cause?: unknown): never => {
+    throw new SkeinError('CORRUPT', `${where} is no YAML: ${why}`, { cause });
+  };
+  let documents: unknown[];
   try {
-    return parse(text.replace(/^\uFEFF/, ''), {
-      schema: 'failsafe',
-      customTags: (tags) => [...tags, ...PY_YAML_TAGS],
-      uniqueKeys: false,
-    }) as unknown;
+    // Of two equal keys the last one holds, as in PyYAML.
+    documents = loadAll(text.replace(/^\uFEFF/, ''), { schema: PY_YAML, json: true });
   } catch (error) {
-    throw new SkeinError('CORRUPT', `${where} is no YAML: ${asError(error).message.split('\n', 1)[0]}`, {
-      cause: error,
-    });
+    return refuse(asError(error).message.split('\n', 1)[0] ?? '', error);
   }
+  return documents.length > 1 ? refuse(`it holds ${documents.length} documents`) : (documents[0] ?? null);
 }

@@ -4,12 +4,17 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
 import { commitTree } from '../../../src/reference/commit.ts';
-import { databaseFileOf, parseDatasource } from '../../../src/reference/datasource-file.ts';
+import {
+  databaseFileOf,
+  datasourceFor,
+  parseDatasource,
+  renderDatasource,
+} from '../../../src/reference/datasource-file.ts';
 import { copyMarked, markerOf } from '../../../src/reference/marked-tree.ts';
 import { parseMemories } from '../../../src/reference/memory-file.ts';
 import { readModels } from '../../../src/reference/model-folder.ts';
 import { LastContent } from '../../../src/reference/reference-content.ts';
-import { makeTaskStore, UNCHANGED_FILE, writeDifference } from '../../../src/reference/task-store.ts';
+import { DIFFERENCE_FILE, makeTaskStore, writeDifference, type Difference } from '../../../src/reference/task-store.ts';
 import { buildReference } from '../../../src/reference/build-reference.ts';
 import { fakeEncoder } from '../../helpers/fake-encoder.ts';
 import { writeKbDataset } from '../../helpers/kb-dataset.ts';
@@ -86,12 +91,28 @@ describe('a task’s own store', () => {
       await makeTaskStore({ referenceDir, storeDir, ...view });
       const found = (await contents.of(referenceDir))!;
       writeDifference(found, apartDir, view);
-      const { [UNCHANGED_FILE]: list, ...changed } = await readTree(apartDir);
-      const { files, reference_fingerprint: fingerprint } = JSON.parse(list!) as Record<string, unknown>;
-      expect(fingerprint).toBe(found.fingerprint);
+      const { [DIFFERENCE_FILE]: text, ...changed } = await readTree(apartDir);
+      const difference = JSON.parse(text!) as Difference;
+      expect(difference.reference_fingerprint).toBe(found.fingerprint);
       const original = await readTree(referenceDir);
-      const unchanged = (files as string[]).map((path) => [path, original[path]]);
-      expect({ ...Object.fromEntries(unchanged), ...changed }).toEqual(await readTree(storeDir));
+      const { unchanged, filtered, datasource } = difference;
+      const lists = Object.entries(filtered).map(([path, { field, ids }]) => {
+        const items = JSON.parse(original[path]!) as Record<string, number>[];
+        return [
+          path,
+          `${JSON.stringify(
+            items.filter((item) => !ids.includes(item[field]!)),
+            null,
+            2,
+          )}\n`,
+        ];
+      });
+      expect({
+        ...Object.fromEntries(unchanged.map((path) => [path, original[path]])),
+        ...Object.fromEntries(lists),
+        [datasource.path]: renderDatasource(datasourceFor('shop', datasource.connection_string)),
+        ...changed,
+      }).toEqual(await readTree(storeDir));
       expect(Object.entries(changed).filter(([path, text]) => original[path] === text)).toEqual([]);
     }
     const before = (await contents.of(referenceDir))!.content;
