@@ -159,7 +159,7 @@ const sexagesimal = (digits: string): number => digits.split(':').reduce((sum, p
 const tag = (name: string, firsts: string, test: RegExp, read: (text: string) => unknown) =>
   defineScalarTag(`tag:yaml.org,2002:${name}`, {
     implicit: true,
-    implicitFirstChars: [...firsts],
+    implicitFirstChars: Array.from(firsts),
     resolve: (text) => (test.test(text) ? read(text) : NOT_RESOLVED),
     identify: () => false,
   });
