@@ -74,6 +74,8 @@ export class Mailbox {
   readonly #byId = new Map<number, TakenCall>();
   #outbox: FromActor[] = [];
   #isFlushPlanned = false;
+  /** Calls are being begun: what they post at once leaves, or its flush is planned, when that is over. */
+  #isAdvancing = false;
   /** Started and not settled since the last look: to be announced unless they settle within their tick. */
   #unannounced: TakenCall[] = [];
   #ending: 'no' | 'asked' | 'drained' = 'no';
@@ -131,7 +133,11 @@ export class Mailbox {
   /** Adds a frame to the batch of this tick. */
   post(frame: FromActor): void {
     this.#outbox.push(frame);
-    if (this.#isFlushPlanned) return;
+    if (this.#isFlushPlanned || this.#isAdvancing) return;
+    this.#planFlush();
+  }
+
+  #planFlush(): void {
     this.#isFlushPlanned = true;
     // nextTick, asked for by a microtask, comes when the microtasks have run dry: one batch for a drained inbox.
     process.nextTick(this.#flushPlanned);
@@ -159,6 +165,7 @@ export class Mailbox {
     }
     const beganMs = performance.now();
     let lookedMs = beganMs;
+    this.#isAdvancing = true;
     while (this.#running < phase.maxConcurrency && this.#queueHead < this.#queue.length) {
       const call = this.#queue[this.#queueHead]!;
       this.#queueHead += 1;
@@ -172,6 +179,7 @@ export class Mailbox {
       this.flush();
       this.#options.lookAhead();
     }
+    this.#isAdvancing = false;
     this.#mustLook = performance.now() - beganMs >= LOOK_EVERY_MS;
     if (this.#queueHead === this.#queue.length) {
       this.#queue.length = 0;
@@ -180,7 +188,10 @@ export class Mailbox {
       this.#queue = this.#queue.slice(this.#queueHead);
       this.#queueHead = 0;
     }
-    if (this.#byId.size > 0) return;
+    if (this.#byId.size > 0) {
+      if (this.#outbox.length > 0 && !this.#isFlushPlanned) this.#planFlush();
+      return;
+    }
     // Nothing is left that could share the batch.
     this.flush();
     if (this.#ending === 'asked') {

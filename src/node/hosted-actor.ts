@@ -67,10 +67,11 @@ export class HostedActor implements ActorInstance {
   }
 
   call(callId: number, method: string, args: readonly unknown[]): void {
-    this.#post(['call', callId, method, args]);
     this.#inFlight += 1;
+    const frame: ToActor = ['call', callId, method, args];
     // An idle actor gets its call at once: there is nothing to share a batch with, and its caller may be waiting.
-    if (this.#inFlight === 1) this.#flush();
+    if (this.#inFlight === 1 && this.#outbox.length === 0 && this.#isOpen) this.#port.postMessage([frame]);
+    else this.#post(frame);
   }
 
   cancel(callId: number): void {
@@ -96,8 +97,13 @@ export class HostedActor implements ActorInstance {
     this.#doom({ reason: 'UNRESPONSIVE', error: this.#error(`its event loop stood still for ${silentMs} ms`) });
   }
 
+  /** Whether frames still go anywhere. */
+  get #isOpen(): boolean {
+    return this.#phase === 'starting' || this.#phase === 'alive';
+  }
+
   #post(frame: ToActor): void {
-    if (this.#phase === 'ended' || this.#phase === 'doomed') return;
+    if (!this.#isOpen) return;
     if (this.#outbox.push(frame) === 1) process.nextTick(this.#flush);
   }
 
