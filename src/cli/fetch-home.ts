@@ -1,8 +1,9 @@
 /** `fetchRun` with the command's own locks, and its news as lines. */
-import { fetchRun, type FetchPhase, type FetchResult } from '../head/fetch.ts';
+import { fetchRun, type FetchExit, type FetchPhase, type FetchResult } from '../head/fetch.ts';
 import { LockKeeper } from '../node/lock-keeper.ts';
 import { describeMerge } from '../reference/merge-report.ts';
 import type { ObjectStore } from '../store/port.ts';
+import { ERROR_ROWS, NOT_FINISHED, OK } from './exit-code.ts';
 import { plural } from './progress-text.ts';
 import type { ProgressView } from './progress-view.ts';
 
@@ -46,18 +47,32 @@ export async function fetchHome(options: FetchHome, signal: AbortSignal, view: P
   });
 }
 
+const CODES: Readonly<Record<FetchExit, number>> = { ok: OK, errors: ERROR_ROWS, partial: NOT_FINISHED };
+
+/** The exit code of what was fetched: a `results.db` that took nothing is a partial fetch too. */
+export function exitCodeOfFetch({ exitKind }: Pick<FetchResult, 'exitKind'>): number {
+  return CODES[exitKind];
+}
+
+/** Where the results are, null where they could not be written. */
+export function resultsDbOf({ paths, resultsProblem }: FetchResult): string | null {
+  return resultsProblem === undefined ? paths.resultsDb : null;
+}
+
 /**
  * The lines of L-07, and what was left out.
  * @param isBrief without databases of which the same reference stands there already: after a run here, all of them
  */
 export function fetchLines(result: FetchResult, isBrief: boolean): string[] {
-  const { mergeReport, skippedObjects, unreadableRows, retrying, ignoredIds } = result;
+  const { mergeReport, skippedObjects, unreadableRows, strayRows, resultsProblem, retrying, ignoredIds } = result;
   const merged = mergeReport.merged_dbs.filter(({ outcome }) => !isBrief || outcome !== 'unchanged');
   return [
     ...describeMerge({ ...mergeReport, merged_dbs: merged }),
     ...skippedObjects.map(({ name, reason }) => `skipped ${name}: ${reason}`),
     ...unreadableRows.map(({ path, reason }) => `unreadable rows/${path}: ${reason}`),
+    ...strayRows.map((path) => `ignored rows/${path}: that is no attempt's name (attempt-1.json, attempt-2.json …)`),
     ...(retrying > 0 ? [`missing: ${plural(retrying, 'id')} lost an attempt, and the next one has no row yet`] : []),
     ...(ignoredIds > 0 ? [`ignored rows of ${ignoredIds} ids that are not the run's`] : []),
+    ...(resultsProblem === undefined ? [] : [`NOT WRITTEN: ${resultsProblem}`]),
   ];
 }

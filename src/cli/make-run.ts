@@ -25,9 +25,12 @@ export interface ManifestParts {
   readonly tasks: readonly Task[];
   /** Where nodes find the dataset in the store; undefined: they have it where it is here. */
   readonly content: DatasetContent | undefined;
+  /** Digest of the audited gold SQL; undefined: the tasks' own is scored by. */
+  readonly auditedGold: string | undefined;
 }
 
-export function manifestOf({ submission, cacheRoot, referenceRoot, dataset, tasks, content }: ManifestParts): Manifest {
+export function manifestOf(parts: ManifestParts): Manifest {
+  const { submission, cacheRoot, referenceRoot, dataset, tasks, content, auditedGold } = parts;
   const nowMs = Date.now();
   const names = namesInRows(submission);
   return makeManifest({
@@ -36,6 +39,8 @@ export function manifestOf({ submission, cacheRoot, referenceRoot, dataset, task
     instance_ids: tasks.map((task) => task.instance_id) as [string, ...string[]],
     databases: Object.fromEntries(tasks.map((task) => [task.instance_id, task.selected_database])),
     slayer_setup: submission.slayerSetup,
+    use_audited_gold_sql: auditedGold !== undefined,
+    audited_gold: auditedGold ?? null,
     encoder: submission.encoder,
     sql_timeout_ms: submission.sqlTimeoutMs,
     grace_ms: submission.graceMs,

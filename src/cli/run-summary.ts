@@ -4,11 +4,13 @@
 import { join } from 'node:path';
 
 import type { RunProgress } from '../embed/run-progress.ts';
+import { canonicalFramework } from '../frameworks/registry.ts';
 import type { RunCounts } from '../run/run-counts.ts';
 import type { FetchResult } from '../head/fetch.ts';
 import type { Manifest } from '../run/manifest.ts';
 import { loadReference } from '../reference/load-reference.ts';
 import type { ObjectStore } from '../store/port.ts';
+import { resultsDbOf } from './fetch-home.ts';
 import { storeFolder } from './shared-flags.ts';
 
 /** One database of a run. The last three are absent where no references are made. */
@@ -64,7 +66,7 @@ export interface SummaryInput {
 
 export async function summarize(input: SummaryInput): Promise<RunSummary> {
   const { store, manifest, outDir, logFile, startedMs, counts, fetched, exitReason, exitCode } = input;
-  const usesReferences = manifest.framework === 'encode';
+  const usesReferences = canonicalFramework(manifest.framework) === 'encode';
   return {
     run_id: manifest.run_id,
     counts,
@@ -81,7 +83,7 @@ export async function summarize(input: SummaryInput): Promise<RunSummary> {
     paths: {
       store: storeFolder(store) ?? store.url,
       out: outDir,
-      results_db: fetched?.paths.resultsDb ?? null,
+      results_db: fetched ? resultsDbOf(fetched) : null,
       eval: fetched?.paths.evalJson ?? null,
       merge_report: fetched?.paths.mergeReport ?? null,
       mirror: fetched?.paths.mirror ?? null,

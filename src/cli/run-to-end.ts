@@ -18,8 +18,8 @@ import { setupNeeds, type RunCombo } from '../reference/setup.ts';
 import { uploadSetup } from '../reference/setup-upload.ts';
 import type { ObjectStore } from '../store/port.ts';
 import type { CliContext } from './context.ts';
-import { exitCodeOfCounts, INTERRUPTED, NOT_FINISHED } from './exit-code.ts';
-import { fetchHome, fetchLines } from './fetch-home.ts';
+import { INTERRUPTED } from './exit-code.ts';
+import { exitCodeOfFetch, fetchHome, fetchLines } from './fetch-home.ts';
 import { leanMemoryFor } from './lean-memory.ts';
 import { plural } from './progress-text.ts';
 import type { ProgressView } from './progress-view.ts';
@@ -177,7 +177,6 @@ export function defaultLogFile(outDir: string, runId: string): string {
   return join(outDir, `${runId}.log`);
 }
 
-function endOf({ counts, exitKind }: FetchResult): { exitReason: string; exitCode: number } {
-  const exitCode = exitCodeOfCounts(counts);
-  return { exitCode, exitReason: exitCode === NOT_FINISHED ? 'partial' : exitKind === 'ok' ? 'done' : exitKind };
+function endOf(fetched: FetchResult): { exitReason: string; exitCode: number } {
+  return { exitCode: exitCodeOfFetch(fetched), exitReason: fetched.exitKind === 'ok' ? 'done' : fetched.exitKind };
 }

@@ -37,6 +37,9 @@ export const REFERENCE_ROOT: FlagSpec = {
   describe: 'references, one folder a database; reused by every run',
   default: `./${FOLDERS['reference-root']}`,
 };
+export const ACCEPT_REFERENCE: FlagSpec = {
+  describe: 'use references of unknown make (the original tool writes no record of whose they are) as they are',
+};
 export const OUT: FlagSpec = {
   value: 'DIR',
   describe: 'where results.db, eval.json, merge_report.json and the mirrored run go',

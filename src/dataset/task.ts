@@ -9,6 +9,8 @@ export interface Task {
   readonly amb_user_query: string;
   /** Gold SQL; empty where the authors keep it back. A bare string is read as a list of one. */
   readonly sol_sql: readonly string[];
+  /** The dataset's own gold SQL, on every task of a run under an audit (§3C). */
+  readonly original_sol_sql?: readonly string[];
   readonly preprocess_sql: readonly string[];
   readonly clean_up_sqls: readonly string[];
   readonly test_cases: readonly string[];

@@ -36,6 +36,11 @@ export function parseFramework(text: string, field = '--framework'): FrameworkNa
   return parseChoice(field, name, FRAMEWORKS, [...Object.keys(ALIASES), ...NOT_OFFERED]);
 }
 
+/** Our name of a framework that a manifest names, which may be the original's; any other text stays. */
+export function canonicalFramework(text: string): string {
+  return ALIASES[text] ?? text;
+}
+
 /** @throws SkeinError INVALID_INPUT, with the nearest name */
 export function parseMode(text: string, field = '--mode'): FrameworkSettings['mode'] {
   return parseChoice(field, text, MODES);

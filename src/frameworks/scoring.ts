@@ -29,7 +29,17 @@ export type Verdict = Pick<
   | 'phase2_observation'
   | 'predicted_result_json'
   | 'gold_result_json'
->;
+> &
+  Partial<DualVerdict>;
+
+/** The verdicts by either gold SQL, on tasks under an audit (§3C). The row's own fields are the audited ones. */
+export interface DualVerdict {
+  readonly phase1_passed_audited: boolean;
+  /** Null where nothing could be judged by the dataset's own gold SQL; the observation says why. */
+  readonly phase1_passed_original: boolean | null;
+  readonly phase1_observation_audited: string | null;
+  readonly phase1_observation_original: string | null;
+}
 
 /** Where the scoring of a submission ended. */
 type End = {
@@ -52,14 +62,36 @@ export async function scoreSubmission(
   sql: SqlSession,
   log: (line: string) => void = () => undefined,
 ): Promise<Verdict> {
-  if (submittedSql === null || isEmptySql(submittedSql)) {
-    return verdictOf(submittedSql, { status: 'never_submitted', observation: 'nothing was submitted' });
-  }
-  return verdictOf(submittedSql, await judge(task, submittedSql, sql, log));
+  const isSubmitted = submittedSql !== null && !isEmptySql(submittedSql);
+  const endOf = async (by: Task): Promise<End> =>
+    isSubmitted
+      ? await judge(by, submittedSql, sql, log)
+      : { status: 'never_submitted', observation: 'nothing was submitted' };
+  const end = await endOf(task);
+  const verdict = verdictOf(submittedSql, end);
+  const { original_sol_sql: original } = task;
+  if (original === undefined) return verdict;
+  const isSame = goldOf(original) === goldOf(task.sol_sql);
+  const other = isSame ? end : await endOf({ ...task, sol_sql: original });
+  return { ...verdict, ...dualOf(verdict, other) };
 }
 
+/** The original verdict is recorded only: it changes neither reward nor status. */
+function dualOf(verdict: Verdict, original: End): DualVerdict {
+  return {
+    phase1_passed_audited: verdict.phase1_passed,
+    phase1_passed_original: original.status === 'infrastructure_error' ? null : isPass(original),
+    phase1_observation_audited: verdict.phase1_observation,
+    phase1_observation_original: original.observation,
+  };
+}
+
+const isPass = ({ status }: End): boolean => status === 'passed_phase1' || status === 'passed_phase2';
+
+const goldOf = (texts: readonly string[]): string => texts.filter((text) => !isEmptySql(text)).join(';\n');
+
 function verdictOf(submittedSql: string | null, end: End): Verdict {
-  const isPassed = end.status === 'passed_phase1' || end.status === 'passed_phase2';
+  const isPassed = isPass(end);
   const isSubmitted = end.status !== 'never_submitted';
   return {
     phase1_passed: isPassed,
@@ -78,7 +110,7 @@ function verdictOf(submittedSql: string | null, end: End): Verdict {
 async function judge(task: Task, submitted: string, sql: SqlSession, log: (line: string) => void): Promise<End> {
   const isQuery = task.category === 'Query';
   const needsTestCode = !isQuery && task.test_cases.length > 0;
-  const goldSql = task.sol_sql.filter((text) => !isEmptySql(text)).join(';\n');
+  const goldSql = goldOf(task.sol_sql);
   if (needsTestCode) {
     return infrastructure(
       `category ${task.category} is judged by the task's own Python test cases (${task.test_cases.length}), which this version does not run`,

@@ -4,7 +4,9 @@
  *
  * Invariants: K1 rows come in the manifest's order, and rows of ids that are not the run's are counted and left out
  * (C-01). K2 a row that cannot be read costs its id only. K3 memory does not grow with the number of rows: a window of
- * them is read, written and forgotten. K4 a death at any instant leaves each of the two files as it was or new.
+ * them is read, written and forgotten. K4 a death at any instant leaves each of the two files as it was or new. K5 a
+ * `results.db` that takes nothing (locked, newer, no database) costs itself only: it is named, and the numbers and
+ * `eval.json` are made all the same.
  */
 import { once } from 'node:events';
 import { mkdir } from 'node:fs/promises';
@@ -13,7 +15,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 
 import { compiledPath } from '../kernel/compiled.ts';
-import { errorFromWire, SkeinError, type WireError } from '../kernel/errors.ts';
+import { describeError, errorFromWire, SkeinError, type WireError } from '../kernel/errors.ts';
 import { armedFailPoint, failPoint } from '../kernel/failpoint.ts';
 import { throwIfCancelled } from '../kernel/retry.ts';
 import { canonicalRow, type RowProblem, type StoredRow } from '../run/canonical-row.ts';
@@ -22,7 +24,9 @@ import type { RunCounts } from '../run/run-counts.ts';
 import { EvalMetrics } from './eval-metrics.ts';
 import { EvalReport } from './eval-report.ts';
 import { databaseOf, type Manifest } from '../run/manifest.ts';
-import { ResultsWriter, runMetadata, taskResult } from './results-db.ts';
+import type { CollationStamp } from './collation-stamp.ts';
+import { ResultsWriter } from './results-db.ts';
+import { runMetadata, taskResult, type SqlValue } from './results-schema.ts';
 import { mirrorRows } from '../run/row-source.ts';
 
 export interface CollateOptions {
@@ -38,6 +42,8 @@ export interface CollateOptions {
   readonly outDir: string;
   /** How long another program may hold `results.db`. Default 10,000. */
   readonly busyTimeoutMs?: number;
+  /** Stands for all that the result depends on (`collation-stamp.ts`). Default empty: it is not remembered. */
+  readonly inputs?: string;
 }
 
 export interface Collation {
@@ -48,8 +54,12 @@ export interface Collation {
   readonly retrying: number;
   /** Ids that have rows and are not the run's. */
   readonly ignoredIds: number;
+  /** Files that lie where rows do and whose names are no attempt's (`attempt-01.json`), by path below `rows/`: no rows. */
+  readonly strays: readonly string[];
   readonly resultsDb: string;
   readonly evalJson: string;
+  /** Why nothing of this run was written to `results.db`: one line for a person. */
+  readonly resultsProblem?: string;
 }
 
 /** What the thread is given, and its one answer. */
@@ -66,16 +76,19 @@ const WINDOW = 32;
 /** Rows are garbage as soon as they are written: a larger nursery would only hold more of it. */
 const YOUNG_GENERATION_MB = 4;
 
-/** @throws SkeinError UNAVAILABLE (`results.db` is locked) | CORRUPT (it is no database) | DISK_FULL | CANCELLED */
+/** At most so many strays are named. */
+const STRAYS_NAMED = 100;
+
+/** @throws SkeinError DISK_FULL | STORE_UNAVAILABLE (`eval.json` or the mirror) | CANCELLED */
 export async function collateHere(options: CollateOptions, signal: AbortSignal): Promise<Collation> {
-  const { manifest, rowsDir, outDir, busyTimeoutMs, retryLost = 0 } = options;
+  const { manifest, rowsDir, outDir, busyTimeoutMs, retryLost = 0, inputs = '' } = options;
   const [resultsDb, evalJson] = [join(outDir, 'results.db'), join(outDir, 'eval.json')];
   const rows = mirrorRows(rowsDir);
   const ids = [...new Set(manifest.instance_ids)];
   const metrics = new EvalMetrics(ids.length);
   await mkdir(outDir, { recursive: true });
   const files = await rows.list();
-  using writer = new ResultsWriter(resultsDb, busyTimeoutMs);
+  using results = new ResultsTarget(resultsDb, busyTimeoutMs);
   await using report = await EvalReport.create(evalJson);
 
   for (let start = 0; start < ids.length; start += WINDOW) {
@@ -88,7 +101,7 @@ export async function collateHere(options: CollateOptions, signal: AbortSignal):
       const isDone = idStateOf(canonical, retryLost).kind === 'done';
       metrics.add(id, canonical, isDone);
       if (canonical.kind !== 'row' || !isDone) continue;
-      writer.write(taskResult(manifest, id, databaseOf(manifest, id), canonical.row));
+      results.write(taskResult(manifest, id, databaseOf(manifest, id), canonical.row));
       found.push(canonical.row);
     }
     await report.add(found);
@@ -99,12 +112,52 @@ export async function collateHere(options: CollateOptions, signal: AbortSignal):
     .keys()
     .filter((id) => !wanted.has(id))
     .toArray().length;
-  await report.finish(metrics.head(manifest), metrics.tail(manifest, ignoredIds));
+  const strays = rows.strays().toSorted().slice(0, STRAYS_NAMED);
+  const evalFile = await report.finish(metrics.head(manifest), metrics.tail(manifest, ignoredIds, strays));
   failPoint('collate.before-publish');
-  writer.commit(runMetadata(manifest));
-  await report.publish();
   const { counts, score, unreadable, retrying } = metrics;
-  return { counts, score, unreadable, retrying, ignoredIds, resultsDb, evalJson };
+  const facts = { counts, score, unreadable, retrying, ignoredIds, strays };
+  results.commit(runMetadata(manifest), { runId: manifest.run_id, inputs, evalFile, facts });
+  await report.publish();
+  return {
+    ...facts,
+    resultsDb,
+    evalJson,
+    ...(results.problem !== undefined && { resultsProblem: results.problem }),
+  };
+}
+
+/** A `results.db` whose trouble is a value (K5): from the first on, nothing more is written and nothing of it stays. */
+class ResultsTarget implements Disposable {
+  problem: string | undefined;
+  #writer: ResultsWriter | undefined;
+
+  constructor(path: string, busyTimeoutMs: number | undefined) {
+    this.#try(() => (this.#writer = new ResultsWriter(path, busyTimeoutMs)));
+  }
+
+  write(values: readonly SqlValue[]): void {
+    this.#try(() => this.#writer?.write(values));
+  }
+
+  commit(run: readonly SqlValue[], stamp: CollationStamp): void {
+    this.#try(() => this.#writer?.commit(run, stamp));
+  }
+
+  [Symbol.dispose](): void {
+    this.#writer?.[Symbol.dispose]();
+  }
+
+  #try(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      if (!(error instanceof SkeinError)) throw error;
+      this.problem = describeError(error);
+      this[Symbol.dispose]();
+      this.#writer = undefined;
+    }
+  }
 }
 
 /** `collateHere` on a thread of its own: SQLite may wait for a lock, and no row passes through the caller's heap. */

@@ -105,8 +105,8 @@ export class EvalMetrics {
     };
   }
 
-  /** What stands after them. `ignoredIds`: ids that have rows and are not the run's. */
-  tail(manifest: Manifest, ignoredIds: number): Record<string, unknown> {
+  /** What stands after them. `ignoredIds`: ids that have rows and are not the run's. `strays`: files that are no rows. */
+  tail(manifest: Manifest, ignoredIds: number, strays: readonly string[]): Record<string, unknown> {
     return {
       n_resubmitted: this.#resubmitted.length,
       resubmitted_ids: this.#resubmitted,
@@ -116,6 +116,7 @@ export class EvalMetrics {
       synthetic_rows: this.#synthetic,
       duplicate_rows: this.#duplicates,
       ignored_ids: ignoredIds,
+      stray_rows: strays,
       unreadable_rows: this.unreadable,
     };
   }

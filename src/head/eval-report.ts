@@ -11,6 +11,7 @@ import { dirname } from 'node:path';
 import { fsyncDirectory } from '../store/durable-file.ts';
 import { fileSystemError } from '../store/fs-errors.ts';
 import type { StoredRow } from '../run/canonical-row.ts';
+import type { FileLook } from './collation-stamp.ts';
 
 export class EvalReport implements AsyncDisposable {
   readonly #path: string;
@@ -35,15 +36,17 @@ export class EvalReport implements AsyncDisposable {
     await guard(this.#path, () => this.#spool.writeFile(lead + texts.join(',\n')));
   }
 
-  /** Writes the whole beside its place. @param head fields before `results` @param tail fields after it */
-  async finish(head: object, tail: object): Promise<void> {
-    await guard(this.#path, async () => {
+  /** Writes the whole beside its place; the file as it will stand there. @param head fields before `results` @param tail fields after it */
+  async finish(head: object, tail: object): Promise<FileLook> {
+    return guard(this.#path, async () => {
       await this.#spool.close();
       await using file = await open(tempOf(this.#path), 'w');
       await file.writeFile(`${indented(head, '').slice(0, -2)},\n  "results": [`);
       for await (const chunk of createReadStream(spoolOf(this.#path))) await file.writeFile(chunk as Buffer);
       await file.writeFile(`${this.#hasRows ? '\n  ' : ''}],\n${indented(tail, '').slice(2)}\n`);
       await file.sync();
+      const { size, mtimeMs, ino } = await file.stat();
+      return { sizeBytes: size, mtimeMs, inode: ino };
     });
   }
 

@@ -10,7 +10,8 @@
  * `missing`, and so are ids whose lost attempt will be run again, an object that changes under the listing is skipped and named (V-11).
  *
  * Invariants: F1 fetches into one folder go one after the other. F2 results come before the merge, and a merge that fails
- * costs its database only. F3 what is here already is not read again.
+ * costs its database only; so does a `results.db` that takes nothing, which leaves the mirror, `eval.json` and the merge as
+ * they would be. F3 what is here already is not read again: neither from the store nor, where no row changed, from the disk.
  */
 import { join } from 'node:path';
 
@@ -23,10 +24,12 @@ import { runPrefix, shardsPrefix } from '../store/layout.ts';
 import type { ObjectStore } from '../store/port.ts';
 import { downloadTree, type DownloadReport } from '../store/prefix.ts';
 import { collate, type Collation } from './collate.ts';
+import { CollationInputs } from './collation-inputs.ts';
+import { standingFacts } from './collation-stamp.ts';
 import type { RunCounts } from '../run/run-counts.ts';
 import { withFolderLock } from './folder-lock.ts';
 import { retryLostOf } from '../run/id-state.ts';
-import { readManifest } from '../run/manifest.ts';
+import { readManifest, type Manifest } from '../run/manifest.ts';
 import { readStatus } from '../run/status.ts';
 
 export interface FetchOptions {
@@ -47,7 +50,7 @@ export interface FetchOptions {
 
 export type FetchPhase = 'waiting' | 'mirroring' | 'collating' | 'merging';
 
-/** `ok`: every id has a row without error. `errors`: every id has a row. `partial`: some have none. */
+/** `ok`: every id has a row without error. `errors`: every id has a row. `partial`: some have none, or `results.db` took none. */
 export type FetchExit = 'ok' | 'errors' | 'partial';
 
 export interface FetchResult {
@@ -66,6 +69,10 @@ export interface FetchResult {
   /** Objects that could not be fetched this time. */
   readonly skippedObjects: DownloadReport['skipped'];
   readonly unreadableRows: Collation['unreadable'];
+  /** Files among the rows that no attempt is called like. */
+  readonly strayRows: Collation['strays'];
+  /** Why nothing of this run was written to `results.db`. */
+  readonly resultsProblem: string | undefined;
   /** Of the missing: ids that lost an attempt and will be run again. */
   readonly retrying: number;
   readonly ignoredIds: number;
@@ -74,56 +81,78 @@ export interface FetchResult {
   readonly unchanged: number;
 }
 
-/**
- * @throws SkeinError NOT_FOUND (no such run; nothing is made then) | CORRUPT (manifest, `results.db`) | UNAVAILABLE (locked)
- * | the store's | CANCELLED
- */
+/** @throws SkeinError NOT_FOUND (no such run) | CORRUPT (its manifest): nothing is made then; the store's | DISK_FULL | CANCELLED */
 export async function fetchRun(options: FetchOptions): Promise<FetchResult> {
   const { store, runId, outDir, signal, onPhase } = options;
-  // Before anything is made.
-  await readManifest(store, runId);
-  return withFolderLock(outDir, () => fetchLocked(options), { signal, onWait: () => onPhase?.('waiting') });
+  // Before anything is made. It never changes afterwards.
+  const manifest = await readManifest(store, runId);
+  return withFolderLock(outDir, () => fetchLocked(options, manifest), {
+    signal,
+    onWait: () => onPhase?.('waiting'),
+  });
 }
 
-async function fetchLocked(options: FetchOptions): Promise<FetchResult> {
-  const { store, runId, outDir, busyTimeoutMs, signal, onPhase } = options;
+async function fetchLocked(options: FetchOptions, manifest: Manifest): Promise<FetchResult> {
+  const { store, runId, outDir, signal, onPhase } = options;
   const mirror = join(outDir, runId);
   // Before the rows: those that are there when a run is done are its last ones.
   const status = await readStatus(store, runId, { signal });
+  const retryLost = retryLostOf(manifest, status);
   onPhase?.('mirroring');
-  const report = await downloadTree(store, runPrefix(runId), mirror, { onError: 'skip', skipUnchanged: true, signal });
+  const inputs = new CollationInputs(manifest, retryLost);
+  const { onListed, onChanged } = inputs;
+  const report = await downloadTree(store, runPrefix(runId), mirror, {
+    onError: 'skip',
+    skipUnchanged: true,
+    signal,
+    onListed,
+    onChanged,
+  });
 
   onPhase?.('collating');
-  const manifest = await readManifest(store, runId);
-  const rowsDir = join(mirror, 'rows');
-  const collation = await collate(
-    {
-      manifest,
-      rowsDir,
-      outDir,
-      retryLost: retryLostOf(manifest, status),
-      ...(busyTimeoutMs !== undefined && { busyTimeoutMs }),
-    },
-    signal,
-  );
-
+  const collation = await collated(options, { manifest, retryLost, inputs, mirror });
   onPhase?.('merging');
   const merge = await mergeMirror(options, mirror);
-  const { counts, score, unreadable, retrying, ignoredIds, resultsDb, evalJson } = collation;
+  const { counts, score, unreadable, strays, retrying, ignoredIds, resultsDb, evalJson, resultsProblem } = collation;
   return {
     runId,
     counts,
     score,
-    exitKind: exitOf(counts),
+    exitKind: resultsProblem === undefined ? exitOf(counts) : 'partial',
     mergeReport: merge.report,
     paths: { resultsDb, evalJson, mergeReport: merge.path, mirror },
     skippedObjects: report.skipped,
     unreadableRows: unreadable,
+    strayRows: strays,
+    resultsProblem,
     retrying,
     ignoredIds,
     downloaded: report.downloaded,
     unchanged: report.unchanged,
   };
+}
+
+interface Mirrored {
+  readonly manifest: Manifest;
+  readonly retryLost: number;
+  readonly inputs: CollationInputs;
+  readonly mirror: string;
+}
+
+/** The collation that stands there, if nothing that it depends on has changed since; else a new one. */
+async function collated(
+  { outDir, busyTimeoutMs, signal }: FetchOptions,
+  { manifest, retryLost, inputs, mirror }: Mirrored,
+): Promise<Collation> {
+  const digest = inputs.digest();
+  if (!inputs.hasChanged) {
+    const paths = { resultsDb: join(outDir, 'results.db'), evalJson: join(outDir, 'eval.json') };
+    const facts = standingFacts(paths, manifest.run_id, digest);
+    if (facts) return { ...facts, ...paths };
+  }
+  const rowsDir = join(mirror, 'rows');
+  const timeout = busyTimeoutMs === undefined ? {} : { busyTimeoutMs };
+  return collate({ manifest, rowsDir, outDir, retryLost, inputs: digest, ...timeout }, signal);
 }
 
 async function mergeMirror(

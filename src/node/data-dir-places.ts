@@ -28,6 +28,7 @@ import { readPatiently } from '../store/create-or-confirm.ts';
 import { MARKERS, setupDatabasePrefix, type SetupArtifact } from '../store/layout.ts';
 import type { ObjectStore } from '../store/port.ts';
 import { listAll } from '../store/prefix.ts';
+import { auditedTasks } from './audited-tasks.ts';
 import { ensureDatabase, ensureTasksFile } from './dataset-download.ts';
 import type {
   DatabasePlace,
@@ -66,7 +67,8 @@ export function dataDirPlaces({ dataDir, store, locks }: DataDirPlacesOptions): 
       const taskById = new Map(
         tasks.filter((task) => ids.has(task.instance_id)).map((task) => [task.instance_id, task]),
       );
-      return new DataDirRun({ ...run, store }, { dataDir, locks, digests: content.databases, taskById });
+      const scored = await auditedTasks({ ...run, store }, taskById);
+      return new DataDirRun({ ...run, store }, { dataDir, locks, digests: content.databases, taskById: scored });
     },
   };
 }

@@ -8,6 +8,7 @@ import pLimit from 'p-limit';
 
 import { openDataset } from '../dataset/dataset.ts';
 import { isSkeinError, type SkeinError } from '../kernel/errors.ts';
+import { auditedTasks } from './audited-tasks.ts';
 import type { DatabasePlace, NodePlaces, PlacesRequest, RunPlaces } from './database-place.ts';
 import { LockKeeper } from './lock-keeper.ts';
 import { downloadSetup } from './setup-download.ts';
@@ -31,12 +32,13 @@ export function fixedPlaces(options: FixedPlacesOptions): NodePlaces {
 }
 
 async function openRun(
-  { store, runId, settings, log, signal }: PlacesRequest,
+  { store, runId, manifest, settings, log, signal }: PlacesRequest,
   { datasetDir, cacheRoot, referenceRoot }: FixedPlacesOptions,
   locks: LockKeeper,
 ): Promise<RunPlaces> {
   const { framework: combo, databases } = settings;
   const dataset = await openDataset(datasetDir);
+  const taskById = await auditedTasks({ store, manifest, signal }, dataset.taskById);
   /** Databases whose required setup is not whole in the store. */
   const failed = new Map<string, SkeinError>();
   const roots = { slayer_otf_cache: cacheRoot, slayer_models_otf: referenceRoot };
@@ -56,7 +58,7 @@ async function openRun(
     await Promise.all(databases.map((database) => limit(() => bring(database))));
   }
   return {
-    taskById: dataset.taskById,
+    taskById,
     prepare: async ({ database, grantEpoch }) => {
       const error = failed.get(database);
       if (error) throw error;

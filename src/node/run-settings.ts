@@ -1,5 +1,6 @@
 /** What a node needs of a run's manifest, in the words of those who work by it. */
 import type { FrameworkSettings } from '../frameworks/framework.ts';
+import { canonicalFramework, parseMode } from '../frameworks/registry.ts';
 import { databasesOf, type Manifest } from '../run/manifest.ts';
 
 export interface RunSettings {
@@ -11,12 +12,13 @@ export interface RunSettings {
   readonly actorBlockTimeoutMs: number;
 }
 
+/** @throws SkeinError INVALID_INPUT for a mode that this version does not run */
 export function runSettings(manifest: Manifest): RunSettings {
   return {
     framework: {
-      framework: manifest.framework,
+      framework: canonicalFramework(manifest.framework),
       queryMode: manifest.query_mode,
-      mode: manifest.mode,
+      mode: parseMode(manifest.mode, `run ${manifest.run_id}: mode`),
       slayerSetup: manifest.slayer_setup,
       encoder: manifest.encoder,
       sqlTimeoutMs: manifest.sql_timeout_ms,

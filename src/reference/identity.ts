@@ -14,6 +14,7 @@ import { MARKERS } from '../store/layout.ts';
 import { buildFacts, readIdentityRecord } from './build-facts.ts';
 import type { Encoder } from './encoder.ts';
 import { stage1Fingerprint } from './fingerprint.ts';
+import { loadReference } from './load-reference.ts';
 import { markerOf, type MarkerLook } from './marked-tree.ts';
 
 export interface Identity {
@@ -41,7 +42,17 @@ export interface IdentityRecord {
   readonly builder: string;
   readonly epoch: number;
   readonly run_id: string;
+  /** Of a reference of unknown make: for which identity a person took it, `--accept-reference`. */
+  readonly accepted?: {
+    readonly input_fp: string;
+    readonly encoder_id: string;
+    readonly encoder_version: string;
+    readonly at_ms: number;
+  };
 }
+
+/** The encoder of a reference that no record says whose it is: the original's. It counts as paid for. */
+export const UNKNOWN_ENCODER = 'unknown';
 
 /** What stands in a root for a database, in view of what is wanted. */
 export type Assessment =
@@ -79,7 +90,7 @@ export async function assessReference(root: string, database: string, wanted: Id
     encoderId: record.encoder_id ?? '',
     encoderVersion: record.encoder_version ?? '',
   };
-  if (isSame(found, wanted)) return { kind: 'fresh', marker };
+  if (isSame(found, wanted) || isAccepted(record, wanted)) return { kind: 'fresh', marker };
   return buildFacts(record).paidEncoder === undefined && record.is_paid === false
     ? { kind: 'stale', marker, found }
     : { kind: 'kept', marker, found };
@@ -91,40 +102,74 @@ function isSame(a: Identity, b: Identity): boolean {
   );
 }
 
+function isAccepted({ accepted }: Partial<IdentityRecord>, wanted: Identity): boolean {
+  if (!accepted) return false;
+  const { input_fp: inputFingerprint, encoder_id: encoderId, encoder_version: encoderVersion } = accepted;
+  return isSame({ inputFingerprint, encoderId, encoderVersion }, wanted);
+}
+
 const shown = ({ encoderId, encoderVersion, inputFingerprint }: Identity): string =>
   `encoder ${encoderId} ${encoderVersion} on inputs ${inputFingerprint}`;
 
 /** Why a kept reference is not replaced, with both identities and the ways out. */
 export function keptError(root: string, database: string, found: Identity | undefined, wanted: Identity): SkeinError {
   const dir = join(root, database);
-  const theirs = found ? `made by ${shown(found)}` : `of unknown make (no record in ${join(root, '.skein')})`;
-  const sameEncoder =
-    found && found.encoderId !== wanted.encoderId ? `, or --encoder ${found.encoderId} to use it` : '';
+  const isUnknown = found === undefined || found.encoderId === UNKNOWN_ENCODER;
+  const theirs = isUnknown ? `of unknown make (encoder ${UNKNOWN_ENCODER})` : `made by ${shown(found)}`;
+  const toUse = isUnknown
+    ? ', or --accept-reference to use it as it is'
+    : found.encoderId !== wanted.encoderId
+      ? `, or --encoder ${found.encoderId} to use it`
+      : '';
   return new SkeinError(
     'PREFLIGHT',
     `--reference-root: ${dir} is ${theirs} and may have been paid for, but ${shown(wanted)} is asked for; ` +
-      `nothing was touched. Give another --reference-root${sameEncoder}, or move ${dir} away to have it built anew`,
+      `nothing was touched. Give another --reference-root${toUse}, or move ${dir} away to have it built anew`,
     { fields: { database } },
   );
+}
+
+/** A preflight of references: what stands for each database, and of which a person took one of unknown make. */
+export interface ReferencePreflight {
+  readonly found: ReadonlyMap<string, Assessment>;
+  /** To be given to `acceptReference` once everything else is known to be right. */
+  readonly toAccept: ReadonlyMap<string, Identity>;
 }
 
 /**
  * For preflights: what stands in `root` for each of `databases`; looks only.
  * @throws SkeinError PREFLIGHT for the first one that was paid for by another, INVALID_INPUT for a broken dataset
  */
-export async function preflightReferences(options: {
+export async function preflightReferences(options: ReferenceQuestion): Promise<ReferencePreflight['found']> {
+  return (await preflightWithAcceptance({ ...options, acceptsUnknown: false })).found;
+}
+
+interface ReferenceQuestion {
   readonly root: string;
   readonly databases: readonly string[];
   readonly datasetDir: string;
   readonly encoder: Pick<Encoder, 'id' | 'version'>;
-}): Promise<ReadonlyMap<string, Assessment>> {
-  const { root, databases, datasetDir, encoder } = options;
-  const assessments = new Map<string, Assessment>();
+}
+
+/**
+ * As `preflightReferences`, where references of unknown make may be taken.
+ * @throws SkeinError PREFLIGHT | INVALID_INPUT, and CORRUPT for one that was to be taken and is damaged (R-03)
+ */
+export async function preflightWithAcceptance(
+  options: ReferenceQuestion & { readonly acceptsUnknown: boolean },
+): Promise<ReferencePreflight> {
+  const { root, databases, datasetDir, encoder, acceptsUnknown } = options;
+  const found = new Map<string, Assessment>();
+  const toAccept = new Map<string, Identity>();
   for (const database of databases) {
     const wanted = await wantedIdentity(datasetDir, database, encoder);
     const assessment = await assessReference(root, database, wanted);
-    if (assessment.kind === 'kept') throw keptError(root, database, assessment.found, wanted);
-    assessments.set(database, assessment);
+    found.set(database, assessment);
+    if (assessment.kind !== 'kept') continue;
+    const isUnknown = (assessment.found?.encoderId ?? UNKNOWN_ENCODER) === UNKNOWN_ENCODER;
+    if (!acceptsUnknown || !isUnknown) throw keptError(root, database, assessment.found, wanted);
+    await loadReference(join(root, database));
+    toAccept.set(database, wanted);
   }
-  return assessments;
+  return { found, toAccept };
 }

@@ -8,7 +8,7 @@
  * C2 an unreadable row is a value with its reason, never an exception. C3 no more is read than the choice needs.
  */
 import { asError, isSkeinError, SkeinError } from '../kernel/errors.ts';
-import { parseJson } from '../kernel/json.ts';
+import { parsePythonJson } from '../kernel/python-json.ts';
 import { compareRowNames, parseRowName, rowsPrefix, type RowName } from '../store/layout.ts';
 import { isLostRow } from './synthetic-row.ts';
 
@@ -22,14 +22,15 @@ export function groupRowPaths(paths: Iterable<string>): Map<string, RowFile[]> {
   return files;
 }
 
-/** Adds `path` to what `groupRowPaths` made; for names that come page by page. */
-export function addRowPath(files: Map<string, RowFile[]>, path: string): void {
+/** Adds `path` to what `groupRowPaths` made, for names that come page by page. False: it is no row. */
+export function addRowPath(files: Map<string, RowFile[]>, path: string): boolean {
   // The run's id is not the path's: any will do for the parser.
   const row = parseRowName(`${rowsPrefix('r')}${path}`);
-  if (!row) return;
+  if (!row) return false;
   const known = files.get(row.instanceId);
   if (known) known.push({ ...row, path });
   else files.set(row.instanceId, [{ ...row, path }]);
+  return true;
 }
 
 /** The attempts of one id, ascending, each once. */
@@ -126,7 +127,7 @@ export function isErrorRow(row: StoredRow): boolean {
 
 /** @throws SkeinError CORRUPT when `bytes` are no row of `file`'s id */
 export function parseRow(file: RowFile, bytes: Uint8Array | string): StoredRow {
-  const value = parseJson(`rows/${file.path}`, bytes);
+  const value = parsePythonJson(`rows/${file.path}`, bytes);
   if (value === null || typeof value !== 'object' || Array.isArray(value)) {
     throw new SkeinError('CORRUPT', `rows/${file.path} is no row: no JSON object`);
   }

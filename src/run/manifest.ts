@@ -12,8 +12,8 @@ import { z } from 'zod';
 import { isSkeinError, SkeinError } from '../kernel/errors.ts';
 import { isName } from '../kernel/ids.ts';
 import { canonicalJson, jsonBytes, parseJson } from '../kernel/json.ts';
-import { createOrConfirm, readPatiently } from '../store/create-or-confirm.ts';
-import { manifestName } from '../store/layout.ts';
+import { createOrConfirm, overwrite, readPatiently } from '../store/create-or-confirm.ts';
+import { manifestName, manifestSupplementName } from '../store/layout.ts';
 import type { ObjectStore } from '../store/port.ts';
 
 const name = z.string().refine(isName, 'is no legal name');
@@ -36,7 +36,8 @@ const renderInputs = z.looseObject({
 export const manifestSchema = z.looseObject({
   run_id: z.string(),
   framework: z.string().default('encode'),
-  mode: z.enum(['a-interact', 'c-interact', 'oracle']).default('a-interact'),
+  /** A name of §3B, or one of the original's later ones (`one-shot`): whoever starts tasks asks whether it can. */
+  mode: z.string().default('a-interact'),
   query_mode: z.enum(['raw', 'slayer']).default('slayer'),
   agent_model: z.string().default(''),
   user_sim_model: z.string().default(''),
@@ -45,6 +46,8 @@ export const manifestSchema = z.looseObject({
   patience: z.number().int().default(3),
   strict: z.boolean().default(false),
   use_audited_gold_sql: z.boolean().default(false),
+  /** Which audited gold (§3C), by its content, in the store; null = none, or the original's own, which no run of ours can have. */
+  audited_gold: z.string().nullable().default(null),
   max_depth: z.number().int().default(3),
   prompt_cache: z.boolean().default(true),
   slayer_setup: z.enum(['pre-encoded', 'on-the-fly']).default('on-the-fly'),
@@ -92,6 +95,17 @@ export function databaseOf(manifest: Manifest, instanceId: string): string {
   return Object.hasOwn(manifest.databases, instanceId) ? (manifest.databases[instanceId] ?? '') : '';
 }
 
+/**
+ * When the run was made, milliseconds since the epoch. The original's manifests do not say it, but its run ids begin with
+ * the minute (L-14): `20260526t1008-…`, UTC. 0 where neither does.
+ */
+export function createdAtMs({ created_at_ms: createdMs, run_id: runId }: Manifest): number {
+  if (createdMs > 0) return createdMs;
+  const [, year, month, day, hour, minute] = /^(\d{4})(\d\d)(\d\d)t(\d\d)(\d\d)-/.exec(runId) ?? [];
+  const ms = Date.parse(`${year}-${month}-${day}T${hour}:${minute}:00Z`);
+  return Number.isNaN(ms) ? 0 : ms;
+}
+
 /** The databases of the run's tasks, sorted, each once. */
 export function databasesOf(manifest: Manifest): string[] {
   return [...new Set(Object.values(manifest.databases))].sort();
@@ -117,8 +131,45 @@ export async function readManifest(store: ObjectStore, runId: string): Promise<M
     });
   }
   const manifest = parseManifest(object, stored.bytes);
-  if (manifest.run_id === runId) return manifest;
-  throw new SkeinError('CORRUPT', `${object}: it is the manifest of run ${JSON.stringify(manifest.run_id)}`);
+  if (manifest.run_id !== runId) {
+    throw new SkeinError('CORRUPT', `${object}: it is the manifest of run ${JSON.stringify(manifest.run_id)}`);
+  }
+  return isForeign(manifest) ? supplemented(store, manifest, parseJson(object, stored.bytes)) : manifest;
+}
+
+/** Whether the original wrote it: ours name the database of every id, its never do. */
+export function isForeign({ databases }: Manifest): boolean {
+  return Object.keys(databases).length === 0;
+}
+
+/** What a manifest of the original lacks for its run to go on here: `runs/<id>/skein_manifest.json`, made by the first resume. */
+export type ManifestSupplement = Pick<
+  ManifestInput,
+  'databases' | 'dataset_dir' | 'cache_root' | 'reference_root' | 'encoder' | 'sql_timeout_ms' | 'skein_version'
+>;
+
+/**
+ * Adds to the manifest of a run that the original left what it does not say; what it says stands. The manifest itself is
+ * never touched (M1): the original still reads it. @returns the manifest as everybody reads it from now on
+ */
+export async function supplementManifest(
+  store: ObjectStore,
+  runId: string,
+  supplement: ManifestSupplement,
+): Promise<Manifest> {
+  const object = manifestSupplementName(runId);
+  const outcome = await createOrConfirm(store, object, jsonBytes(supplement, 2));
+  if (outcome.kind === 'conflict') {
+    await overwrite(store, object, jsonBytes(supplement, 2), { generation: outcome.standing.generation });
+  }
+  return readManifest(store, runId);
+}
+
+async function supplemented(store: ObjectStore, manifest: Manifest, said: unknown): Promise<Manifest> {
+  const object = manifestSupplementName(manifest.run_id);
+  const stored = await readPatiently(store, object);
+  if (!stored) return manifest;
+  return checked(object, { ...(parseJson(object, stored.bytes) as object), ...(said as object) }, 'CORRUPT');
 }
 
 /** A field in which two manifests differ, both values as short JSON. */

@@ -28,13 +28,28 @@ export function storeRows(store: ObjectStore, runId: string, options: PersistOpt
   };
 }
 
+/** A mirror's rows, and what lies among them under a name that no attempt has. */
+export interface MirrorRows extends RowSource {
+  /** Of the last `list`: paths such as `<iid>/attempt-01.json`, of files that are no rows (B-02). */
+  strays(): readonly string[];
+}
+
+/** How a file is called that somebody meant for a row. */
+const LIKE_A_ROW = /^attempt-.*\.json$/;
+
 /** The rows in `rowsDir`, the `rows/` of a mirrored run. Synchronous inside: for a thread of its own. */
-export function mirrorRows(rowsDir: string): RowSource {
+export function mirrorRows(rowsDir: string): MirrorRows {
+  const strays: string[] = [];
   return {
+    strays: () => strays,
     list: async () => {
       const files = groupRowPaths([]);
+      strays.length = 0;
       for (const id of entries(rowsDir)) {
-        for (const name of entries(join(rowsDir, id))) addRowPath(files, `${id}/${name}`);
+        for (const name of entries(join(rowsDir, id))) {
+          const isRow = addRowPath(files, `${id}/${name}`);
+          if (!isRow && LIKE_A_ROW.test(name)) strays.push(`${id}/${name}`);
+        }
       }
       return files;
     },

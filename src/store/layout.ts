@@ -61,6 +61,11 @@ export function datasetTasksName(digest: string): string {
   return `datasets/_tasks/${parseName('digest', digest)}.jsonl`;
 }
 
+/** An audited gold by its content. */
+export function auditedGoldName(digest: string): string {
+  return `datasets/_audited_gold/${parseName('digest', digest)}.jsonl`;
+}
+
 function attemptNumber(attempt: number): number {
   if (Number.isSafeInteger(attempt) && attempt >= 1) return attempt;
   throw new SkeinError('INVALID_INPUT', `attempt ${attempt} is no whole number from 1 up`);
@@ -72,6 +77,12 @@ export function runPrefix(runId: string): string {
 }
 
 export const manifestName = (runId: string): string => `${runPrefix(runId)}manifest.json`;
+
+/** What the original's manifest lacks and ours need (`run/manifest.ts`). */
+export const manifestSupplementName = (runId: string): string => `${runPrefix(runId)}skein_manifest.json`;
+
+/** What became of a run's gold SQL under its audit (§3C). */
+export const auditedGoldLogName = (runId: string): string => `${runPrefix(runId)}audited_gold_overlay.json`;
 
 export const statusName = (runId: string): string => `${runPrefix(runId)}status.json`;
 

@@ -216,6 +216,10 @@ export interface DownloadOptions extends PersistOptions {
   readonly skipUnchanged?: boolean;
   /** Which objects are fetched, by path below the prefix. Default: all. */
   readonly include?: (path: string) => boolean;
+  /** Told of each object that is fetched or is here already, before it is looked at, in the order of the listing. */
+  readonly onListed?: (path: string, info: ObjectInfo) => void;
+  /** Told of each of them that was written here, or could not be. */
+  readonly onChanged?: (path: string) => void;
 }
 
 export interface DownloadReport {
@@ -241,6 +245,7 @@ export async function downloadTree(
 ): Promise<DownloadReport> {
   const prefix = folderPrefix(from);
   const { onError = 'throw', concurrency = 32, skipUnchanged = false, include = () => true } = options;
+  const { onListed, onChanged } = options;
   const counts = { downloaded: 0, unchanged: 0, bytes: 0, placeholders: 0 };
   const skipped: { name: string; reason: string }[] = [];
   const mirror = new Mirror();
@@ -249,6 +254,7 @@ export async function downloadTree(
     if (skipUnchanged && mirror.isUnchanged(path, info.sizeBytes, info.updatedMs)) {
       return void (counts.unchanged += 1);
     }
+    onChanged?.(relative);
     const object = await readPatiently(store, info.name, options);
     if (object === undefined) throw new SkeinError('NOT_FOUND', `${info.name} went away while it was fetched`);
     await mirror.write(path, object.bytes, object.updatedMs);
@@ -260,9 +266,11 @@ export async function downloadTree(
     const relative = info.name.slice(prefix.length).replace(/^\/+/, '');
     if (relative === '' || relative.endsWith('/')) return void (counts.placeholders += 1);
     if (!include(relative)) return;
+    onListed?.(relative, info);
     try {
       await fetchOne(info, relative);
     } catch (error) {
+      onChanged?.(relative);
       const failure = fileSystemError(`fetching ${info.name} to ${dest}`, error);
       if (onError === 'throw' || isSkeinError(failure, 'DISK_FULL', 'CANCELLED')) throw failure;
       skipped.push({ name: info.name, reason: describeError(failure) });

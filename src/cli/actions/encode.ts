@@ -8,7 +8,7 @@ import type { Flags } from '../flags.ts';
 import { checkFolders } from '../folders.ts';
 import { durationText } from '../progress-text.ts';
 import { openView } from '../progress-view.ts';
-import { freshReferences, parseEncoder } from '../reference-check.ts';
+import { parseEncoder, standingReferences } from '../reference-check.ts';
 import { buildMissingCaches } from '../run-to-end.ts';
 import { DATABASE_WAYS, selectDatabases, selectionOf } from '../select-tasks.ts';
 import * as shared from '../shared-flags.ts';
@@ -46,7 +46,9 @@ export async function encode(flags: Flags, context: CliContext): Promise<number>
     ],
     dataset.dir,
   );
-  await freshReferences({ framework: 'encode', encoder, reference_root: referenceRoot }, dataset.dir, databases);
+  const asked = { framework: 'encode', encoder, reference_root: referenceRoot };
+  const references = await standingReferences(asked, dataset.dir, databases, flags.has('accept-reference'));
+  await references.accept(stop.drain);
 
   using view = await openView(err, flags.has('quiet'));
   const combo = { framework: 'encode', queryMode: 'slayer', slayerSetup: 'on-the-fly' };

@@ -3,8 +3,8 @@ import { runSummary } from '../../run/run-index.ts';
 import { parseRunId } from '../../kernel/ids.ts';
 import { CLUSTER_FLAGS } from '../cluster-flags.ts';
 import type { CliContext } from '../context.ts';
-import { exitCodeOfCounts, NOT_FINISHED } from '../exit-code.ts';
-import { fetchHome, fetchLines } from '../fetch-home.ts';
+import { NOT_FINISHED } from '../exit-code.ts';
+import { exitCodeOfFetch, fetchHome, fetchLines, resultsDbOf } from '../fetch-home.ts';
 import type { Flags } from '../flags.ts';
 import { checkFolders } from '../folders.ts';
 import { plural } from '../progress-text.ts';
@@ -31,7 +31,8 @@ export async function fetch(flags: Flags, context: CliContext): Promise<number> 
   const result = await fetchHome({ store, runId, outDir, referenceRoot }, stop.drain, view);
   view[Symbol.dispose]();
   const { counts, paths, score, mergeReport } = result;
-  const code = exitCodeOfCounts(counts);
+  const code = exitCodeOfFetch(result);
+  const resultsDb = resultsDbOf(result);
   if (flags.has('json')) {
     out.line(
       JSON.stringify({
@@ -40,10 +41,13 @@ export async function fetch(flags: Flags, context: CliContext): Promise<number> 
         score: { phase1: score.phase1, phase2: score.phase2, total_reward: score.totalReward },
         merge: mergeReport,
         skipped_objects: result.skippedObjects,
+        unreadable_rows: result.unreadableRows,
+        stray_rows: result.strayRows,
+        results_problem: result.resultsProblem ?? null,
         paths: {
           store: shared.storeFolder(store) ?? store.url,
           out: outDir,
-          results_db: paths.resultsDb,
+          results_db: resultsDb,
           eval: paths.evalJson,
           merge_report: paths.mergeReport ?? null,
           mirror: paths.mirror,
@@ -60,10 +64,11 @@ export async function fetch(flags: Flags, context: CliContext): Promise<number> 
       const { expected, done, errors, missing } = counts;
       out.line(`run ${runId}: ${done} of ${expected} rows, ${plural(errors, 'error')}, ${missing} missing`);
     }
-    out.line(`results  ${paths.resultsDb}`);
+    if (resultsDb !== null) out.line(`results  ${resultsDb}`);
     out.line(`report   ${paths.evalJson}`);
   }
-  if (code === NOT_FINISHED) {
+  if (result.resultsProblem !== undefined) err.line(`skein: results.db: ${result.resultsProblem}`);
+  if (code === NOT_FINISHED && counts.missing > 0) {
     const { state } = await runSummary(store, runId);
     const next = state === 'live' ? 'the run goes on: skein wait' : 'go on with: skein resume';
     err.line(

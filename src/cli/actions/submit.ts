@@ -18,13 +18,14 @@ import { refuseHeldRun } from '../held-run.ts';
 import { makeRun, manifestOf, refuseOtherRun } from '../make-run.ts';
 import { plural } from '../progress-text.ts';
 import { openView, type ProgressView } from '../progress-view.ts';
-import { freshReferences, parseEncoder } from '../reference-check.ts';
+import { parseEncoder, standingReferences } from '../reference-check.ts';
 import { placeOf, type LiveHead } from '../run-place.ts';
 import type { RunSummary } from '../run-summary.ts';
 import { buildMissingCaches, comboOf, defaultLogFile, runToEnd } from '../run-to-end.ts';
 import { selectTasks } from '../select-tasks.ts';
 import * as shared from '../shared-flags.ts';
 import { submissionOf } from '../submission.ts';
+import { logGold, shipGold, submittedGold } from '../submitted-gold.ts';
 import { invalid } from '../values.ts';
 
 /** Does it. The exit code. @throws SkeinError */
@@ -44,6 +45,7 @@ export async function submit(flags: Flags, context: CliContext): Promise<number>
   const tasks = selectTasks(submission.selection, dataset);
   const databases = [...new Set(tasks.map((task) => task.selected_database))].sort();
   for (const database of databases) await dataset.checkDatabase(database);
+  const gold = await submittedGold(flags.get('audited-gold'), dataset, tasks);
 
   await using place = await placeOf(flags, context, true);
   const { store, head } = place;
@@ -61,25 +63,30 @@ export async function submit(flags: Flags, context: CliContext): Promise<number>
   );
   await store.checkWritable();
   const description = head && (await describe({ dir: dataset.dir, tasksPath: dataset.tasksPath, databases }, context));
-  const planned = manifestOf({ submission, ...roots, dataset, tasks, content: description?.content });
+  const content = description?.content;
+  const planned = manifestOf({ submission, ...roots, dataset, tasks, content, auditedGold: gold?.digest });
   await refuseOtherRun(store, planned, submission);
   if (!head && submission.runId !== undefined) {
     await refuseHeldRun(store, submission.runId, shared.repeated(flags, ['store']));
   }
-  const reused = await freshReferences(planned, dataset.dir, databases);
+  const references = await standingReferences(planned, dataset.dir, databases, flags.has('accept-reference'));
 
   using view = await openView(context.err, flags.has('quiet'));
   const combo = comboOf(planned);
   const { actors, graceMs } = submission;
+  const reused = await references.accept(context.stop.drain);
   await buildMissingCaches({ combo, dataset, databases, cacheRoot: roots.cacheRoot, actors }, context, view);
   await ensureLifecycle(store, (text) => view.note(text));
   if (description) await shipDataset(store, description, context, view);
+  await shipGold(store, gold, context.stop.drain);
   failPoint('submit.before-manifest');
   const made = await makeRun(store, { ...planned, seed: Object.fromEntries(reused) });
   failPoint('submit.after-manifest');
   view.note(
     `run ${made.run_id}: ${plural(made.instance_ids.length, 'task')} of ${plural(databasesOf(made).length, 'database')}`,
   );
+  const audit = await logGold(store, made.run_id, gold, context.stop.drain);
+  if (audit !== undefined) view.note(audit);
   const run = { store, manifest: made, outDir: roots.outDir, reused, startedMs };
   if (head) return await onCluster({ ...run, head, isSetupThere: false }, flags, context, view);
   const logFile = typedLogFile ?? defaultLogFile(roots.outDir, made.run_id);

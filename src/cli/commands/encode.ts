@@ -15,6 +15,7 @@ export const encode: Command = {
     actors: { ...shared.ACTORS, describe: 'databases at a time', default: `${availableParallelism()}, the cores` },
     'cache-root': shared.CACHE_ROOT,
     'reference-root': shared.REFERENCE_ROOT,
+    'accept-reference': shared.ACCEPT_REFERENCE,
     quiet: { describe: 'nothing but errors, and the path of the references' },
     json: shared.JSON_FLAG,
   },

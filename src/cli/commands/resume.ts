@@ -12,6 +12,7 @@ export const resume: Command = {
     dataset: { ...shared.DATASET, default: 'that of the submit' },
     'cache-root': { ...shared.CACHE_ROOT, default: 'that of the submit' },
     'reference-root': { ...shared.REFERENCE_ROOT, default: 'that of the submit' },
+    'accept-reference': shared.ACCEPT_REFERENCE,
     out: shared.OUT,
     actors: { ...shared.ACTORS, default: 'those of the submit' },
     grace: { ...shared.GRACE, default: 'that of the submit' },

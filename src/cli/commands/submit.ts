@@ -15,11 +15,17 @@ export const submit: Command = {
     'instance-ids': { value: 'A,B', describe: 'tasks by their ids' },
     'instance-ids-file': { value: 'FILE', describe: 'a file with ids, apart by blanks or lines' },
     ...RUN_FLAGS,
+    'audited-gold': {
+      value: 'DIR',
+      describe:
+        'score by audited gold SQL, <database>.jsonl of {instance_id, status, sol_sql}; what it does not name keeps its own',
+    },
     encoder: shared.ENCODER,
     actors: { ...shared.ACTORS, default: `${availableParallelism()}, the cores` },
     store: shared.STORE,
     'cache-root': shared.CACHE_ROOT,
     'reference-root': shared.REFERENCE_ROOT,
+    'accept-reference': shared.ACCEPT_REFERENCE,
     out: shared.OUT,
     grace: shared.GRACE,
     ...CLUSTER_FLAGS,
