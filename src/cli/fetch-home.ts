@@ -68,11 +68,17 @@ export function fetchLines(result: FetchResult, isBrief: boolean): string[] {
   const merged = mergeReport.merged_dbs.filter(({ outcome }) => !isBrief || outcome !== 'unchanged');
   return [
     ...describeMerge({ ...mergeReport, merged_dbs: merged }),
-    ...skippedObjects.map(({ name, reason }) => `skipped ${name}: ${reason}`),
+    ...skippedObjects.map(({ name, reason }) => `skipped ${shown(name)}: ${reason}`),
     ...unreadableRows.map(({ path, reason }) => `unreadable rows/${path}: ${reason}`),
     ...strayRows.map((path) => `ignored rows/${path}: that is no attempt's name (attempt-1.json, attempt-2.json …)`),
     ...(retrying > 0 ? [`missing: ${plural(retrying, 'id')} lost an attempt, and the next one has no row yet`] : []),
     ...(ignoredIds > 0 ? [`ignored rows of ${ignoredIds} ids that are not the run's`] : []),
     ...(resultsProblem === undefined ? [] : [`NOT WRITTEN: ${resultsProblem}`]),
   ];
+}
+
+/** A name that came from a bucket, on one line whatever it holds. */
+function shown(name: string): string {
+  const short = name.length <= 200 ? name : `${name.slice(0, 200)}…`;
+  return /^[\x20-\x7e]*$/.test(short) ? short : JSON.stringify(short);
 }

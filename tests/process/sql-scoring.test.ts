@@ -185,3 +185,52 @@ describe('the default test', () => {
     });
   });
 });
+
+describe('under an audit', () => {
+  const ORIGINAL = ['SELECT name FROM goose WHERE id = 1'];
+
+  it('the audited gold SQL decides, and the verdict by the original is recorded beside it (W-15)', async () => {
+    const task = taskOf({ sol_sql: ['SELECT name FROM goose'], original_sol_sql: ORIGINAL });
+    expect(await scoreSubmission(task, 'SELECT name FROM goose', sql)).toMatchObject({
+      phase1_passed: true,
+      total_reward: 1,
+      submission_status: 'passed_phase1',
+      phase1_passed_audited: true,
+      phase1_passed_original: false,
+      phase1_observation_audited: expect.stringContaining('passed'),
+      phase1_observation_original: expect.stringContaining('wrong result'),
+    });
+    expect(await scoreSubmission(task, ORIGINAL[0] as string, sql)).toMatchObject({
+      phase1_passed: false,
+      total_reward: 0,
+      phase1_passed_audited: false,
+      phase1_passed_original: true,
+    });
+  });
+
+  it('one that left the gold SQL alone gives the same verdict twice; nothing submitted is false by both', async () => {
+    const task = taskOf({ sol_sql: ORIGINAL, original_sol_sql: ORIGINAL });
+    expect(await scoreSubmission(task, ORIGINAL[0] as string, sql)).toMatchObject({
+      phase1_passed_audited: true,
+      phase1_passed_original: true,
+    });
+    expect(await scoreSubmission(task, null, sql)).toMatchObject({
+      submission_status: 'never_submitted',
+      phase1_passed_audited: false,
+      phase1_passed_original: false,
+    });
+  });
+
+  it('an original that cannot be run is no verdict, and without an audit there is none of the four', async () => {
+    const broken = taskOf({ sol_sql: ORIGINAL, original_sol_sql: ['SELECT nothing FROM nowhere'] });
+    expect(await scoreSubmission(broken, ORIGINAL[0] as string, sql)).toMatchObject({
+      phase1_passed: true,
+      error: null,
+      phase1_passed_original: null,
+      phase1_observation_original: expect.stringContaining('the gold SQL of'),
+    });
+    expect(await scoreSubmission(taskOf({ sol_sql: ORIGINAL }), ORIGINAL[0] as string, sql)).not.toHaveProperty(
+      'phase1_passed_audited',
+    );
+  });
+});
