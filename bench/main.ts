@@ -12,6 +12,7 @@ const BENCHES: Readonly<Record<string, () => Promise<{ run(): Promise<BenchRow[]
   'wire-stream': () => import('./wire-stream.ts'),
   'run-throughput': () => import('./run-throughput.ts'),
   'gcs-throughput': () => import('./gcs-throughput.ts'),
+  fetch: () => import('./fetch.ts'),
   'main-job': () => import('./main-job.ts'),
   cluster: () => import('./cluster.ts'),
 };

@@ -15,10 +15,10 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 
 import { compiledPath } from '../kernel/compiled.ts';
-import { describeError, errorFromWire, SkeinError, type WireError } from '../kernel/errors.ts';
+import { describeError, errorFromWire, isSkeinError, SkeinError, type WireError } from '../kernel/errors.ts';
 import { armedFailPoint, failPoint } from '../kernel/failpoint.ts';
 import { throwIfCancelled } from '../kernel/retry.ts';
-import { canonicalRow, type RowProblem, type StoredRow } from '../run/canonical-row.ts';
+import { canonicalRow, parseRow, type RowFile, type RowProblem, type StoredRow } from '../run/canonical-row.ts';
 import { idStateOf } from '../run/id-state.ts';
 import type { RunCounts } from '../run/run-counts.ts';
 import { EvalMetrics } from './eval-metrics.ts';
@@ -27,7 +27,8 @@ import { databaseOf, type Manifest } from '../run/manifest.ts';
 import type { CollationStamp } from './collation-stamp.ts';
 import { ResultsWriter } from './results-db.ts';
 import { runMetadata, taskResult, type SqlValue } from './results-schema.ts';
-import { mirrorRows } from '../run/row-source.ts';
+import { mirrorRows, type RowSource } from '../run/row-source.ts';
+import { compareRowNames } from '../store/layout.ts';
 
 export interface CollateOptions {
   readonly manifest: Manifest;
@@ -101,7 +102,8 @@ export async function collateHere(options: CollateOptions, signal: AbortSignal):
       const isDone = idStateOf(canonical, retryLost).kind === 'done';
       metrics.add(id, canonical, isDone);
       if (canonical.kind !== 'row' || !isDone) continue;
-      results.write(taskResult(manifest, id, databaseOf(manifest, id), canonical.row));
+      const database = databaseOf(manifest, id) || (await databaseInRows(canonical.row, files.get(id) ?? [], rows));
+      results.write(taskResult(manifest, id, database, canonical.row));
       found.push(canonical.row);
     }
     await report.add(found);
@@ -125,6 +127,21 @@ export async function collateHere(options: CollateOptions, signal: AbortSignal):
     evalJson,
     ...(results.problem !== undefined && { resultsProblem: results.problem }),
   };
+}
+
+/** The database that a row of the id names, the latest that does: error rows of the original name none (P-36). */
+async function databaseInRows(row: StoredRow, files: readonly RowFile[], rows: RowSource): Promise<string> {
+  if (typeof row['database'] === 'string' && row['database'] !== '') return row['database'];
+  for (const file of files.toSorted(compareRowNames).toReversed()) {
+    const bytes = await rows.read(file);
+    try {
+      const database = bytes === undefined ? '' : parseRow(file, bytes)['database'];
+      if (typeof database === 'string' && database !== '') return database;
+    } catch (error) {
+      if (!isSkeinError(error, 'CORRUPT')) throw error;
+    }
+  }
+  return '';
 }
 
 /** A `results.db` whose trouble is a value (K5): from the first on, nothing more is written and nothing of it stays. */

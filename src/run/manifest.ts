@@ -101,7 +101,9 @@ export function databaseOf(manifest: Manifest, instanceId: string): string {
  */
 export function createdAtMs({ created_at_ms: createdMs, run_id: runId }: Manifest): number {
   if (createdMs > 0) return createdMs;
-  const [, year, month, day, hour, minute] = /^(\d{4})(\d\d)(\d\d)t(\d\d)(\d\d)-/.exec(runId) ?? [];
+  const minted = /^(\d{4})(\d\d)(\d\d)t(\d\d)(\d\d)-/.exec(runId);
+  if (!minted) return 0;
+  const [, year, month, day, hour, minute] = minted;
   const ms = Date.parse(`${year}-${month}-${day}T${hour}:${minute}:00Z`);
   return Number.isNaN(ms) ? 0 : ms;
 }
