@@ -30,10 +30,9 @@ export class EvalReport implements AsyncDisposable {
 
   async add(rows: readonly StoredRow[]): Promise<void> {
     if (rows.length === 0) return;
-    const texts = rows.map((row) => `    ${indented(row, '    ')}`);
     const lead = this.#hasRows ? ',\n' : '\n';
     this.#hasRows = true;
-    await guard(this.#path, () => this.#spool.writeFile(lead + texts.join(',\n')));
+    await guard(this.#path, () => this.#spool.writeFile(lead + rowsText(rows)));
   }
 
   /** Writes the whole beside its place; the file as it will stand there. @param head fields before `results` @param tail fields after it */
@@ -41,9 +40,9 @@ export class EvalReport implements AsyncDisposable {
     return guard(this.#path, async () => {
       await this.#spool.close();
       await using file = await open(tempOf(this.#path), 'w');
-      await file.writeFile(`${indented(head, '').slice(0, -2)},\n  "results": [`);
+      await file.writeFile(`${JSON.stringify(head, null, 2).slice(0, -2)},\n  "results": [`);
       for await (const chunk of createReadStream(spoolOf(this.#path))) await file.writeFile(chunk as Buffer);
-      await file.writeFile(`${this.#hasRows ? '\n  ' : ''}],\n${indented(tail, '').slice(2)}\n`);
+      await file.writeFile(`${this.#hasRows ? '\n  ' : ''}],\n${JSON.stringify(tail, null, 2).slice(2)}\n`);
       await file.sync();
       const { size, mtimeMs, ino } = await file.stat();
       return { sizeBytes: size, mtimeMs, inode: ino };
@@ -68,8 +67,11 @@ export class EvalReport implements AsyncDisposable {
 const spoolOf = (path: string): string => `${path}.rows.tmp`;
 const tempOf = (path: string): string => `${path}.tmp`;
 
-const indented = (value: object, margin: string): string =>
-  JSON.stringify(value, null, 2).replaceAll('\n', `\n${margin}`);
+/** The rows as they stand in a list that stands in an object: indented by four. */
+function rowsText(rows: readonly StoredRow[]): string {
+  const nested = JSON.stringify([rows], null, 2);
+  return nested.slice('[\n  [\n'.length, -'\n  ]\n]'.length);
+}
 
 async function guard<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {

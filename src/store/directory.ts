@@ -19,7 +19,7 @@ import { promisify } from 'node:util';
 import { asError, SkeinError, systemCode } from '../kernel/errors.ts';
 import { sleep, throwIfCancelled } from '../kernel/retry.ts';
 import { breath, readUpTo } from './descriptor.ts';
-import { walk } from './directory-list.ts';
+import { PagedWalk } from './directory-list.ts';
 import { discard, fsyncDirectory, publishNew, publishOver, writeTemp, type FileStamp } from './durable-file.ts';
 import { Folders, makeFolders } from './folders.ts';
 import { fileSystemError } from './fs-errors.ts';
@@ -107,6 +107,7 @@ class DirectoryStore implements ObjectStore {
   readonly #own: OwnFolder;
   readonly #folders: Folders;
   readonly #lock: WriteLock;
+  readonly #walk: PagedWalk;
 
   constructor(url: string, root: string, own: OwnFolder) {
     this.url = url;
@@ -114,6 +115,7 @@ class DirectoryStore implements ObjectStore {
     this.#own = own;
     this.#folders = new Folders(root);
     this.#lock = new WriteLock(own.lockPath);
+    this.#walk = new PagedWalk(root);
   }
 
   create(name: string, bytes: Uint8Array, options: CallOptions = {}): Promise<WriteOutcome> {
@@ -194,16 +196,8 @@ class DirectoryStore implements ObjectStore {
     try {
       const folder = join(this.#root, prefix.slice(0, prefix.lastIndexOf('/') + 1)).replace(/(?<=.)\/$/, '');
       if (!this.#folders.exists(folder)) return { objects: [], prefixes: [] };
-      const keys: string[] = [];
-      let nextPageToken: string | undefined;
-      const after = options.pageToken ?? '';
-      for await (const key of walk({ root: this.#root, prefix, after, grouped: options.delimiter !== undefined })) {
-        if (keys.length === pageSize) {
-          nextPageToken = keys.at(-1);
-          break;
-        }
-        keys.push(key);
-      }
+      const isGrouped = options.delimiter !== undefined;
+      const { keys, nextPageToken } = await this.#walk.page(prefix, isGrouped, pageSize, options.pageToken ?? '');
       throwIfCancelled(options.signal, `listing ${prefix}`);
       const names = keys.filter((key) => !key.endsWith('/'));
       const infos = names.map((name) => this.#listed(name));
