@@ -4,22 +4,14 @@
  * With a head named, the run goes on there, and the dataset is asked for only if its setup never got to the store.
  */
 import { openDataset, type Dataset } from '../../dataset/dataset.ts';
-import { checkCombination, parseFramework, parseMode } from '../../frameworks/registry.ts';
-import {
-  databasesOf,
-  isForeign,
-  readManifest,
-  supplementManifest,
-  type Manifest,
-  type ManifestSupplement,
-} from '../../run/manifest.ts';
+import { databasesOf, readManifest, type Manifest } from '../../run/manifest.ts';
 import { readCounts } from '../../run/run-index.ts';
 import { SkeinError } from '../../kernel/errors.ts';
 import { parseRunId } from '../../kernel/ids.ts';
-import { VERSION } from '../../kernel/version.ts';
 import type { CliContext } from '../context.ts';
 import type { Flags } from '../flags.ts';
 import { checkFolders, type NamedFolder } from '../folders.ts';
+import { checkCanRun, checkHasDataset, completed, supplementForeign } from '../foreign-run.ts';
 import { refuseHeldRun } from '../held-run.ts';
 import { plural } from '../progress-text.ts';
 import { openView, type ProgressView } from '../progress-view.ts';
@@ -75,7 +67,7 @@ async function resumeHere({ flags, context, place, manifest: stored, outDir, sta
   const reused = await references.accept(context.stop.drain);
 
   using view = await openView(context.err, flags.has('quiet'));
-  if (isForeign(stored)) await supplementManifest(store, runId, supplementOf(manifest));
+  await supplementForeign(store, stored, manifest);
   await prepareCaches(manifest, dataset, actors, context, view);
   await noteMissing(place, manifest, view);
   const repeatedFlags = shared.repeated(flags);
@@ -114,47 +106,11 @@ async function resumeAtHead({ flags, context, place, manifest: stored, outDir, s
   );
 }
 
-/** @throws SkeinError INVALID_INPUT for a run whose tasks this version cannot run: the original's, or a later Skein's */
-function checkCanRun({ run_id: runId, framework, mode, query_mode, slayer_setup, ...rest }: Manifest): void {
-  const field = (name: string): string => `run ${runId}: ${name}`;
-  const parsed = parseMode(mode, field('mode'));
-  if (parsed !== 'oracle') {
-    const known = parseFramework(framework, field('framework'));
-    checkCombination({ framework: known, queryMode: query_mode, mode: parsed, slayerSetup: slayer_setup });
-  }
-  if (!rest.use_audited_gold_sql || rest.audited_gold !== null) return;
-  throw new SkeinError(
-    'INVALID_INPUT',
-    `${field('use_audited_gold_sql')}: it is scored by audited gold SQL that is not in the store: submit a new run with --audited-gold`,
-    { fields: { run: runId } },
-  );
-}
-
-/** What the manifest of a run of the original does not say: the databases of its ids, and folders of this machine. */
-function completed(flags: Flags, manifest: Manifest, dataset: Dataset): Manifest {
-  if (!isForeign(manifest)) return manifest;
-  const databaseOfId = (id: string): string => dataset.taskById.get(id)?.selected_database ?? '';
-  return {
-    ...manifest,
-    databases: Object.fromEntries(manifest.instance_ids.map((id) => [id, databaseOfId(id)])),
-    cache_root: manifest.cache_root || shared.folderOf(flags, 'cache-root'),
-    reference_root: manifest.reference_root || shared.folderOf(flags, 'reference-root'),
-  };
-}
-
-function supplementOf(manifest: Manifest): ManifestSupplement {
-  const { databases, dataset_dir, cache_root, reference_root, encoder, sql_timeout_ms } = manifest;
-  return { databases, dataset_dir, cache_root, reference_root, encoder, sql_timeout_ms, skein_version: VERSION };
-}
-
 /** The run's dataset, whole as far as the run needs it. @throws SkeinError INVALID_INPUT */
 async function datasetOf(flags: Flags, manifest: Manifest): Promise<Dataset> {
   const field = `run ${manifest.run_id}`;
   const typed = flags.get('dataset');
-  if (typed === undefined && manifest.dataset_dir === '') {
-    const text = `${field}: its manifest does not say where its dataset is (the original made it): give --dataset DIR`;
-    throw new SkeinError('INVALID_INPUT', text, { fields: { field: '--dataset' } });
-  }
+  if (typed === undefined) checkHasDataset(manifest);
   const dataset = await (typed === undefined
     ? openDataset(manifest.dataset_dir, `${field}: dataset_dir`)
     : openDataset(typed));
