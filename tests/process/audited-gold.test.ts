@@ -27,7 +27,7 @@ const LINES =
   `${JSON.stringify({ instance_id: 'beehives_2', status: 'clean', sol_sql: [] })}\n`;
 
 describe('submit --audited-gold', () => {
-  it('scores by the audited gold SQL, records the verdict by the original, and says what was replaced (W-15)', async () => {
+  it('scores by the audited gold SQL, records the verdict by the original, and says what was replaced (W-15, 3C-08)', async () => {
     const cwd = await temporaryFolder();
     await writeTree(join(cwd, 'gold'), { 'beehives.jsonl': LINES });
     const end = await runCliHere([...ORACLE, '--audited-gold', 'gold', '--run-id', 'r1', '--json'], { cwd });

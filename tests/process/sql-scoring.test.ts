@@ -189,7 +189,7 @@ describe('the default test', () => {
 describe('under an audit', () => {
   const ORIGINAL = ['SELECT name FROM goose WHERE id = 1'];
 
-  it('the audited gold SQL decides, and the verdict by the original is recorded beside it (W-15)', async () => {
+  it('the audited gold SQL decides, and the verdict by the original is recorded beside it (W-15, 3C-08, 3A-16)', async () => {
     const task = taskOf({ sol_sql: ['SELECT name FROM goose'], original_sol_sql: ORIGINAL });
     expect(await scoreSubmission(task, 'SELECT name FROM goose', sql)).toMatchObject({
       phase1_passed: true,
