@@ -74,7 +74,7 @@ export default async function host(task: { port: MessagePort; spec: ActorSpec })
   armFailPoint(spec.failPoint);
   let log: LogCapture;
   try {
-    log = new LogCapture(spec.logPath, (path) => send([['logs-to', path]]));
+    log = new LogCapture(spec.logPath, (path) => send([['logs-to', path]]), spec.logPauseBytes);
   } catch (error) {
     return end(1, ['load-failed', errorToWire(error)]);
   }

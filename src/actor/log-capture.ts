@@ -5,9 +5,12 @@
  *
  * Writes are synchronous: the output of a thread that dies is on disk, and the daemon's loop is not needed. Not caught:
  * native code that writes to descriptor 1 or 2 by itself.
+ *
+ * A log that somebody cuts back (a task's) slows down who prints faster than that: the thread waits, for a moment and no
+ * longer, so that a loop that prints for ever fills neither the disk nor the time of others.
  */
 import childProcess from 'node:child_process';
-import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { dirname } from 'node:path';
 
@@ -16,17 +19,26 @@ interface Sink {
   readonly fd: number;
 }
 
+/** How long it waits for a log to be cut back: after that it goes on, whoever is to do it. */
+const PAUSE_MS = 1_000;
+const PAUSE_LOOK_MS = 20;
+
 /** The log of this thread. One per thread: the streams and `node:child_process` are patched for good. */
 export class LogCapture {
   readonly #sinks: Sink[] = [];
   readonly #onPath: (path: string) => void;
+  readonly #pauseBytes: number;
+  /** Since the log's length was last looked at. */
+  #unseenBytes = 0;
 
   /**
    * @param onPath is told where output goes, at each change
+   * @param pauseBytes printing waits while the log is longer; default: it never waits
    * @throws the system's error when `path` cannot be opened
    */
-  constructor(path: string, onPath: (path: string) => void) {
+  constructor(path: string, onPath: (path: string) => void, pauseBytes = Infinity) {
     this.#onPath = onPath;
+    this.#pauseBytes = pauseBytes;
     this.#sinks.push(openSink(path));
     this.#captureStreams();
     this.#captureChildren();
@@ -56,8 +68,20 @@ export class LogCapture {
     let offset = 0;
     try {
       while (offset < bytes.byteLength) offset += writeSync(this.#sink.fd, bytes, offset);
+      this.#unseenBytes += bytes.byteLength;
+      if (this.#unseenBytes > this.#pauseBytes / 2) this.#pause();
     } catch {
       // A full disk must not turn a `console.log` into the death of the actor: what does not fit is lost.
+    }
+  }
+
+  /** Waits until the log has been cut back. The thread does nothing else meanwhile: it is the one that prints. */
+  #pause(): void {
+    this.#unseenBytes = 0;
+    const { fd } = this.#sink;
+    const clock = new Int32Array(new SharedArrayBuffer(4));
+    for (let waitedMs = 0; waitedMs < PAUSE_MS && fstatSync(fd).size > this.#pauseBytes; waitedMs += PAUSE_LOOK_MS) {
+      Atomics.wait(clock, 0, 0, PAUSE_LOOK_MS);
     }
   }
 

@@ -27,6 +27,8 @@ export interface ActorSpec {
   readonly beatMs: number;
   /** Where everything that the actor prints goes, appended (W-12). */
   readonly logPath: string;
+  /** Printing waits while the log is longer: somebody cuts it back. Absent: it never waits. */
+  readonly logPauseBytes?: number;
   /** How many times this actor was started before. */
   readonly restarts: number;
   /** `armedFailPoint()` of the daemon. */

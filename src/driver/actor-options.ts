@@ -34,6 +34,8 @@ export interface ActorOptions {
   readonly services?: Readonly<Record<string, ActorService>>;
   /** Where it prints to; absent: a file of its own in the runtime's log folder. */
   readonly logPath?: string;
+  /** Printing waits while that file is longer: whoever asks for it cuts it back. Absent: it never waits. */
+  readonly logPauseBytes?: number;
   /** The user's error classes by name, as far as they are known by now: thrown errors get their class from it. */
   readonly errorClasses?: () => ErrorClasses;
 }

@@ -219,6 +219,7 @@ export class ActorHandle implements RefSource {
       unresponsiveMs,
       services,
       logPath,
+      logPauseBytes,
     } = this.#options;
     return this.#runtime.start(
       {
@@ -235,6 +236,7 @@ export class ActorHandle implements RefSource {
         ...(unresponsiveMs !== undefined && { unresponsiveMs }),
         ...(services && { services }),
         ...(logPath !== undefined && { logPath }),
+        ...(logPauseBytes !== undefined && { logPauseBytes }),
       },
       this.#events,
     );

@@ -48,6 +48,8 @@ export interface InstanceRequest {
   readonly isAsync?: boolean;
   /** Where everything that it prints goes, appended; absent: a file of its own in the runtime's log folder. */
   readonly logPath?: string;
+  /** Printing waits while that file is longer: whoever asks for it cuts it back. Absent: it never waits. */
+  readonly logPauseBytes?: number;
   readonly restarts: number;
   /** Environment of the thread; absent: a copy of the daemon's without its secrets. */
   readonly env?: Readonly<Record<string, string>>;

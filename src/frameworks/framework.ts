@@ -62,6 +62,8 @@ export interface TaskRow {
   variant_storage_path?: string | null;
   /** Ours: why no framework wrote this row (`actor-lost` …). A real row of the same id wins over it (DESIGN rule 2). */
   synthetic?: { reason: string; cause: string };
+  /** Ours: what was cut so that the row fits (`row-limit.ts`): by field, how many bytes it had as JSON. */
+  truncated_fields?: Record<string, number>;
   [field: string]: unknown;
 }
 

@@ -14,6 +14,7 @@ import { blankRow, errorRow } from './error-row.ts';
 import type { Framework, FrameworkSettings, TaskRow } from './framework.ts';
 import type { KnownReferences } from './reference-build.ts';
 import { createFramework, namesInRows } from './registry.ts';
+import { boundRow } from './row-limit.ts';
 import { AttemptContext } from './task-context.ts';
 
 export class TaskActor {
@@ -51,10 +52,11 @@ export class TaskActor {
     try {
       const framework = await context.timed('framework', () => (this.#framework ??= createFramework(this.#settings)));
       const row = await context.timed('task', () => framework.runTask(task, context));
-      return this.#completed(task, row, startedAt, elapsedS());
+      return boundRow(this.#completed(task, row, startedAt, elapsedS()));
     } catch (error) {
       context.log(asError(error).stack ?? String(error));
-      return { ...errorRow(task, describeError(error), startedAt, elapsedS()), ...namesInRows(this.#settings) };
+      const failed = errorRow(task, describeError(error), startedAt, elapsedS());
+      return boundRow({ ...failed, ...namesInRows(this.#settings) });
     } finally {
       await context.close().catch((error: unknown) => context.log(`closing failed: ${describeError(error)}`));
     }

@@ -63,7 +63,7 @@ export class ActorHost implements ActorRuntime, AsyncDisposable {
     }
     const unresponsiveMs = request.unresponsiveMs ?? DEFAULT_UNRESPONSIVE_MS;
     const beatMs = unresponsiveMs === 0 ? 0 : Math.min(MAX_BEAT_MS, Math.max(10, Math.floor(unresponsiveMs / BEATS)));
-    const { actorId, className, location, args, restarts, maxConcurrency, isAsync } = request;
+    const { actorId, className, location, args, restarts, maxConcurrency, isAsync, logPauseBytes } = request;
     const actor = new HostedActor(
       this.#pools,
       {
@@ -78,6 +78,7 @@ export class ActorHost implements ActorRuntime, AsyncDisposable {
           failPoint: armedFailPoint(),
           ...(maxConcurrency !== undefined && { maxConcurrency }),
           ...(isAsync !== undefined && { isAsync }),
+          ...(logPauseBytes !== undefined && { logPauseBytes }),
         },
         profile: {
           env: { ...(request.env ?? this.#env), ...request.extraEnv },

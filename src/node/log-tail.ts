@@ -16,7 +16,8 @@ export function tailLines(path: string, from = 0): string[] {
   }
   try {
     const { size } = fstatSync(fd);
-    const start = Math.max(from, size - MAX_BYTES);
+    // A file that is shorter than that was begun anew.
+    const start = Math.max(from > size ? 0 : from, size - MAX_BYTES);
     const bytes = Buffer.alloc(Math.max(0, size - start));
     const read = readSync(fd, bytes, 0, bytes.byteLength, start);
     const lines = bytes.toString('utf8', 0, read).split('\n');

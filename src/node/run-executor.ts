@@ -23,6 +23,7 @@ import type { ActorSlot, ActorSlots } from './actor-slots.ts';
 import type { PlaceRequest } from './database-place.ts';
 import type { DatabasePreparation } from './database-preparation.ts';
 import { LogSlice } from './log-slice.ts';
+import { LogTrimmer } from './log-trimmer.ts';
 import { RunActors } from './run-actors.ts';
 import type { Shipper } from './shipper.ts';
 import type { Spool } from './spool.ts';
@@ -95,6 +96,7 @@ export class RunExecutor {
   readonly #nonce = randomBytes(4).toString('hex');
   #starts = 0;
   readonly #running = new Map<string, RunningTask>();
+  readonly #trimmer = new LogTrimmer();
   /** The last attempt of each id that came in and was not given back: it may not come in again. */
   readonly #seen = new Map<string, number>();
   readonly #stopListening: () => void;
@@ -207,6 +209,7 @@ export class RunExecutor {
     // A reference that is not stored stays with the spool, for the next life.
     if (await this.#options.uploadBack.flush()) this.#options.databases.close();
     this.#stopListening();
+    this.#trimmer[Symbol.dispose]();
     return this.#options.shipper.failures;
   }
 
@@ -217,6 +220,7 @@ export class RunExecutor {
     await Promise.all(this.#workers);
     await this.#shipping.settle(0);
     this.#stopListening();
+    this.#trimmer[Symbol.dispose]();
   }
 
   #isNew({ instanceId, attempt }: { readonly instanceId: string; readonly attempt: number }): boolean {
@@ -340,6 +344,7 @@ export class RunExecutor {
     }
     reports.started(queued);
     const log = new LogSlice(actor.logPath);
+    const unwatch = this.#trimmer.watch(log);
     try {
       const outcome = await actor.runTask(assignment);
       this.#running.delete(queued.instanceId);
@@ -374,6 +379,8 @@ export class RunExecutor {
       const row = this.#synthetic(queued, 'actor-lost', 'actor-lost', error);
       this.#shipping.ship(queued, row, { assignment, actor, startedMs, log: log.read() }, start);
       return 'actor-gone';
+    } finally {
+      unwatch();
     }
   }
 

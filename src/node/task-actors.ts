@@ -42,6 +42,9 @@ export interface TaskActorsOptions {
   readonly location?: ClassLocation;
 }
 
+/** A task that prints faster than its log is cut back waits from here on. */
+const LOG_PAUSE_BYTES = 48 * 1024 * 1024;
+
 const readySchema = z.object({ database: z.string(), wasBuilt: z.boolean() });
 
 const LOCATION = {
@@ -67,6 +70,7 @@ export class TaskActors {
       services: { ...this.#options.services, 'reference.ready': (payload) => this.#referenceReady(name, payload) },
       unresponsiveMs,
       logPath,
+      logPauseBytes: LOG_PAUSE_BYTES,
     });
     const { promise: started, resolve } = Promise.withResolvers<void>();
     handle

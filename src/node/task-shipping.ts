@@ -7,6 +7,7 @@
 import { existsSync, rmSync } from 'node:fs';
 
 import type { TaskRow } from '../frameworks/framework.ts';
+import { boundRow } from '../frameworks/row-limit.ts';
 import { describeError } from '../kernel/errors.ts';
 import { failPoint } from '../kernel/failpoint.ts';
 import { jsonBytes } from '../kernel/json.ts';
@@ -26,10 +27,15 @@ export interface TaskShippingOptions {
   readonly ended: (task: QueuedTask, end: TaskEnd) => void;
 }
 
+/** Of rows and logs on their way at a time: eight of the longest. */
+const MAX_BYTES = 80 * 1024 * 1024;
+
 export class TaskShipping {
   readonly #options: TaskShippingOptions;
   readonly #underway = new Set<Promise<void>>();
   readonly #unreported = new Set<QueuedTask>();
+  /** Rows and logs that are kept in memory until they are stored. */
+  #bytes = 0;
 
   constructor(options: TaskShippingOptions) {
     this.#options = options;
@@ -46,7 +52,8 @@ export class TaskShipping {
    * @param start what the spool knows its start by
    */
   ship(queued: QueuedTask, row: TaskRow, rest?: ShippedTask, start?: number): void {
-    const bytes = jsonBytes(row);
+    // The actor did so already; what a verdict quotes may be long too.
+    const bytes = jsonBytes(boundRow(row));
     const { spool, runId, log } = this.#options;
     const entry = spool?.result(start, {
       runId,
@@ -62,12 +69,19 @@ export class TaskShipping {
     );
     this.#underway.add(work);
     this.#unreported.add(queued);
-    void work.then(() => this.#underway.delete(work));
+    const held = bytes.byteLength + (rest?.log.byteLength ?? 0);
+    this.#bytes += held;
+    void work.then(() => {
+      this.#underway.delete(work);
+      this.#bytes -= held;
+    });
   }
 
-  /** Waits until at most `most` tasks are being shipped. */
+  /** Waits until at most `most` tasks are being shipped, and what they hold in memory is not much. */
   async settle(most: number): Promise<void> {
-    while (this.#underway.size > most) await Promise.race(this.#underway);
+    while (this.#underway.size > most || (this.#underway.size > 0 && this.#bytes > MAX_BYTES)) {
+      await Promise.race(this.#underway);
+    }
   }
 
   async #shipAll(
