@@ -11,7 +11,7 @@ import type { TlsFiles } from '../wire/security.ts';
 import { localAddress } from './bind.ts';
 import { DataDir } from './data-dir.ts';
 import { writeReady, type Ready } from './ready-file.ts';
-import { openDaemonLog } from './rotating-log.ts';
+import { openDaemonLog, recentLines } from './rotating-log.ts';
 import { makeToken, tokenPath } from './token.ts';
 
 export interface HeadDaemonOptions {
@@ -57,6 +57,7 @@ export async function startHeadDaemon(options: HeadDaemonOptions): Promise<HeadD
       headId: dataDir.id,
       bootId: dataDir.bootId,
       lostAfterMs,
+      recentLog: (lines) => recentLines(`${dataDir.path}/log`, lines),
       onShutdown: () => asked.resolve(),
       onLeaseLost: (by) => options.onLeaseLost?.(by ? describeHolder(by) : 'somebody who removed its lease'),
     });

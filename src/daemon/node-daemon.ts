@@ -15,7 +15,7 @@ import type { ObjectStore } from '../store/port.ts';
 import type { Security } from '../wire/security.ts';
 import { DataDir } from './data-dir.ts';
 import { writeReady, type Ready } from './ready-file.ts';
-import { openDaemonLog } from './rotating-log.ts';
+import { openDaemonLog, recentLines } from './rotating-log.ts';
 
 export interface NodeDaemonOptions {
   readonly dataDir: string;
@@ -67,6 +67,7 @@ export async function startNodeDaemon(options: NodeDaemonOptions): Promise<NodeD
       env,
       log,
       reconnect: true,
+      recentLog: (lines, bytes) => recentLines(join(dataDir.path, 'log'), lines, bytes),
       onHeadLost: lost.resolve,
     });
     const ready: Ready = {

@@ -9,10 +9,13 @@ import { join } from 'node:path';
 
 import pino from 'pino';
 
+import { lastLines } from '../kernel/file-tail.ts';
 import { createLoggerOn, type Logger } from '../kernel/log.ts';
 
 const MAX_BYTES = 16 * 1024 * 1024;
 const FILES = 5;
+/** What is read of a log for somebody who looks at its end. */
+const RECENT_BYTES = 1024 * 1024;
 
 /** @param maxBytes when to turn over; default 16 MiB */
 export function openDaemonLog(folder: string, maxBytes = MAX_BYTES): Logger {
@@ -31,6 +34,17 @@ export function openDaemonLog(folder: string, maxBytes = MAX_BYTES): Logger {
       destination.reopen();
     },
   });
+}
+
+/** The last lines of the log in `folder`, also of one that was turned over a moment ago. None where there is no log. */
+export function recentLines(folder: string, lines: number, bytes = RECENT_BYTES): string[] {
+  const path = join(folder, 'daemon.log');
+  const newest = lastLines(path, { lines, bytes });
+  if (newest.length >= lines) return newest;
+  const spare = bytes - newest.reduce((sum, line) => sum + Buffer.byteLength(line) + 1, 0);
+  // A log that has just begun tells less than the one before it.
+  if (spare <= 0 || sizeOf(path) > bytes) return newest;
+  return [...lastLines(`${path}.1`, { lines: lines - newest.length, bytes: spare }), ...newest];
 }
 
 function turnOver(path: string): void {

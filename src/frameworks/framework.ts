@@ -62,6 +62,10 @@ export interface TaskRow {
   variant_storage_path?: string | null;
   /** Ours: why no framework wrote this row (`actor-lost` …). A real row of the same id wins over it (DESIGN rule 2). */
   synthetic?: { reason: string; cause: string };
+  /** Ours: the node that the attempt ran on. */
+  node?: string;
+  /** Ours: milliseconds by phase, what the log shows as `[timing]` (V-24). */
+  timings_ms?: Record<string, number>;
   /** Ours: what was cut so that the row fits (`row-limit.ts`): by field, how many bytes it had as JSON. */
   truncated_fields?: Record<string, number>;
   [field: string]: unknown;

@@ -146,6 +146,24 @@ export class ActiveRun {
     return this.#open.has(node);
   }
 
+  /** Nodes that have opened it. */
+  get openAt(): string[] {
+    return [...this.#open];
+  }
+
+  /** Why something of it does not go on, a line each: for people. */
+  get obstacles(): string[] {
+    return [
+      ...Array.from(this.#failures, ([node, times]) => `node ${node} could not open the run, ${times} times`),
+      ...Array.from(this.#dead, ([database, reason]) => `no node can work on database ${database}: ${reason}`),
+      ...Array.from(this.#databaseFailures, ([database, nodes]) => {
+        const named = Array.from(nodes, ([node, times]) => `${node} ${times} times`).join(', ');
+        return `database ${database} could not be worked on at: ${named}`;
+      }),
+      ...Array.from(this.#owing, (node) => `node ${node} still ships what an earlier life of it built`),
+    ];
+  }
+
   /**
    * Whether `node` may be handed tasks: it has the run open, and the store says so. If the latter is missing it is made
    * good, and `then` is called with whether that worked.

@@ -13,6 +13,8 @@ import { NodeServiceService } from '../gen/skein/v1/node.ts';
 import {
   RunServiceService,
   type DescribeResponse,
+  type InspectRequest,
+  type InspectResponse,
   type StatusResponse,
   type WatchRunResponse,
 } from '../gen/skein/v1/run.ts';
@@ -32,12 +34,13 @@ import { Dispatcher } from './dispatcher.ts';
 import { Grants } from './grants.ts';
 import { nodeStatuses, runSummaries } from './head-status.ts';
 import type { BeatFacts } from './heartbeat.ts';
+import { Inspections, MAX_LOG_LINES } from './inspection.ts';
 import { Losses } from './losses.ts';
 import { NodeDesk } from './node-desk.ts';
 import type { NodeSession, Order } from './node-session.ts';
 import { NodeSessions } from './node-sessions.ts';
 import { openDaemonRuns } from './open-runs.ts';
-import { progressOf } from './progress.ts';
+import { findingsOf, progressOf } from './progress.ts';
 import { Roster } from './roster.ts';
 import { runService, type RunServiceHost } from './run-service.ts';
 import { RunStarter } from './run-starter.ts';
@@ -68,6 +71,8 @@ export interface HeadOptions {
   readonly leaseTimes?: LeaseTimes;
   /** A client asked the head to end. */
   readonly onShutdown?: (graceMs: number) => void;
+  /** The last lines of this head's log; default: it keeps none that can be read. */
+  readonly recentLog?: (lines: number) => string[];
   /** Another head took the bucket: this one hands out nothing any more. */
   readonly onLeaseLost?: (by: LeaseDocument | undefined) => void;
 }
@@ -83,6 +88,7 @@ export class Head implements AsyncDisposable {
   readonly #stopping = new AbortController();
   readonly #runs = new RunTable();
   readonly #roster = new Roster();
+  readonly #inspections = new Inspections(this.#roster);
   readonly #dispatcher: Dispatcher;
   readonly #starter: RunStarter;
   readonly #desk: NodeDesk;
@@ -126,7 +132,8 @@ export class Head implements AsyncDisposable {
     const welcome = () => ({ headEpoch: this.epoch, storeUrl: store.url, lostAfterMs });
     this.#dispatcher = dispatcher;
     const shared = { store, log, roster, grants, signal };
-    this.#desk = new NodeDesk({ ...shared, runs, dispatcher, words, silence, isLooking, welcome, drop });
+    const inspections = this.#inspections;
+    this.#desk = new NodeDesk({ ...shared, runs, dispatcher, words, silence, inspections, isLooking, welcome, drop });
     this.#starter = new RunStarter({
       ...shared,
       owner: { headId, bootId, kind },
@@ -254,6 +261,7 @@ export class Head implements AsyncDisposable {
       stopping: this.#stopping.signal,
       describe: () => this.#describe(),
       status: () => this.#status(),
+      inspect: (request) => this.#inspect(request),
       start: async (runId, maxInFlight) => void (await this.#start(runId, maxInFlight)),
       find: async (runId) => {
         if (!this.#runs.isKnown(runId)) await this.#looking;
@@ -282,6 +290,17 @@ export class Head implements AsyncDisposable {
       hasLease: this.#holdsLease(),
       nodes: nodeStatuses(this.#roster, this.#runs),
       runs: runSummaries(this.#runs),
+    };
+  }
+
+  async #inspect({ runId, logLines, waitMs }: InspectRequest): Promise<InspectResponse> {
+    const nodes = await this.#inspections.ask({ logLines, waitMs });
+    const run = this.#runs.get(runId);
+    return {
+      status: this.#status(),
+      log: this.#options.recentLog?.(Math.min(logLines, MAX_LOG_LINES)) ?? [],
+      nodes,
+      run: run && findingsOf(run),
     };
   }
 

@@ -14,6 +14,7 @@ import type { ObjectStore } from '../store/port.ts';
 import type { ActiveRun } from './active-run.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import type { Grants } from './grants.ts';
+import type { Inspections } from './inspection.ts';
 import type { Event, NodeListener, NodeSession, WelcomeFacts } from './node-session.ts';
 import { reconcile } from './reconcile.ts';
 import type { NodeRecord, Roster } from './roster.ts';
@@ -31,6 +32,7 @@ export interface NodeDeskOptions {
   readonly dispatcher: Dispatcher;
   readonly words: RunWords;
   readonly silence: Silence;
+  readonly inspections: Inspections;
   /** Whether runs may still be adopted without anybody asking: this head looks through the store. */
   readonly isLooking: () => boolean;
   readonly welcome: () => WelcomeFacts;
@@ -102,6 +104,8 @@ export class NodeDesk implements NodeListener {
         session.actorsLive = event.value.live;
         session.actorsPending = event.value.pending;
         return;
+      case 'inspected':
+        return this.#options.inspections.answered(node, event.value);
       case 'health':
         this.#healthChanged(record, event.value);
         break;

@@ -1,6 +1,7 @@
 /** A run's state as clients see it: one message made from the ledger and the nodes. */
-import { RunState, type RunSummary, type WatchRunResponse } from '../gen/skein/v1/run.ts';
+import { RunState, type InFlight, type RunFindings, type RunSummary, type WatchRunResponse } from '../gen/skein/v1/run.ts';
 import type { ActiveRun } from './active-run.ts';
+import type { InFlightTask } from './run-ledger.ts';
 
 function stateOf(run: ActiveRun): RunState {
   const { phase } = run;
@@ -29,12 +30,7 @@ export function progressOf(
     total,
     rowsOk,
     rowsError,
-    inFlight: inFlight.map(({ instanceId, database, node, startedMs }) => ({
-      instanceId,
-      database,
-      elapsedS: Math.max(0, nowMs - startedMs) / 1000,
-      node,
-    })),
+    inFlight: inFlight.map((task) => inFlightOf(task, nowMs)),
     databases: databases.map((tally) => ({ ...tally })),
     actorsLive: nodes.live,
     actorsPending: nodes.pending,
@@ -44,6 +40,24 @@ export function progressOf(
     retried: counters.retried,
     lateRows: counters.lateRows,
     duplicateRows: counters.duplicateRows,
+  };
+}
+
+function inFlightOf({ instanceId, database, node, startedMs }: InFlightTask, nowMs: number): InFlight {
+  return { instanceId, database, elapsedS: Math.max(0, nowMs - startedMs) / 1000, node };
+}
+
+/** In-flight tasks that are named, the longest-running first: a message has a limit. */
+const MOST_NAMED = 2_000;
+
+/** What of a run somebody wants to see who looks why it does not go on. */
+export function findingsOf(run: ActiveRun, nowMs = Date.now()): RunFindings {
+  const { inFlight } = run.ledger.tally();
+  return {
+    waiting: run.ledger.waiting(),
+    inFlight: inFlight.slice(0, MOST_NAMED).map((task) => inFlightOf(task, nowMs)),
+    openAt: run.openAt,
+    obstacles: run.obstacles,
   };
 }
 

@@ -6,6 +6,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import type {
   DescribeResponse,
+  InspectRequest,
+  InspectResponse,
   StartRunRequest,
   StatusResponse,
   WatchRunRequest,
@@ -23,6 +25,7 @@ export interface RunServiceHost {
   readonly stopping: AbortSignal;
   describe(): DescribeResponse;
   status(): StatusResponse;
+  inspect(request: InspectRequest): Promise<InspectResponse>;
   start(runId: string, maxInFlight: number): Promise<void>;
   /** Resolves when the run is there, also while the head still looks through the store after its start. */
   find(runId: string): Promise<ActiveRun>;
@@ -41,6 +44,7 @@ export function runService(guard: Guard, host: RunServiceHost) {
     ),
     describe: unary(guard, () => host.describe()),
     status: unary(guard, () => host.status()),
+    inspect: unary(guard, (request: InspectRequest) => host.inspect(request)),
     startRun: unary(guard, async ({ runId, maxInFlight }: StartRunRequest) => {
       await host.start(runId, maxInFlight);
       return {};

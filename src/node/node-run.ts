@@ -20,6 +20,8 @@ import { UploadBack, type ReadyReference } from './upload-back.ts';
 
 /** What a node lends to each of its runs. */
 export interface RunHosting {
+  /** This node's name: rows say where they come from. */
+  readonly node: string;
   readonly store: ObjectStore;
   readonly log: Logger;
   readonly places: NodePlaces;
@@ -97,6 +99,7 @@ export async function openRun(hosting: RunHosting, runId: string, reports: NodeR
   });
   const executor = new RunExecutor({
     runId,
+    node: hosting.node,
     taskById: runPlaces.taskById,
     databases,
     actors: Math.min(hosting.actors, settings.taskCount),

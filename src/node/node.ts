@@ -11,6 +11,7 @@ import { randomUUID } from 'node:crypto';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
+import type { Inspect } from '../gen/skein/v1/node.ts';
 import { describeError, type SkeinError } from '../kernel/errors.ts';
 import type { Logger } from '../kernel/log.ts';
 import { VERSION } from '../kernel/version.ts';
@@ -20,6 +21,7 @@ import { ActorHost } from './actor-host.ts';
 import { ActorSlots } from './actor-slots.ts';
 import type { NodePlaces } from './database-place.ts';
 import { HeadLink, type Event, type Order } from './head-link.ts';
+import { inspectedOf } from './inspection.ts';
 import { inventoryOf } from './inventory.ts';
 import { lockServices } from './lock-keeper.ts';
 import { CutOff } from './cut-off.ts';
@@ -62,6 +64,8 @@ export interface NodeOptions {
   readonly reconnect?: boolean;
   /** With `reconnect`: how long the first dial is tried again. Default 10,000. */
   readonly connectTimeoutMs?: number;
+  /** The last lines of this node's log; default: it keeps none that can be read. */
+  readonly recentLog?: (lines: number, bytes: number) => string[];
   /** Called when the head is gone for good and the node did not ask for it. */
   onHeadLost?(error: Error): void;
 }
@@ -270,6 +274,8 @@ export class Node implements AsyncDisposable {
         }
         return;
       }
+      case 'inspect':
+        return this.#inspect(order.value);
       case 'drain':
         return this.#runs.get(order.value.runId)?.executor.drain(order.value.graceMs);
       case 'closeRun':
@@ -286,6 +292,11 @@ export class Node implements AsyncDisposable {
         return this.#runs.get(runId)?.executor.announce({ database, grantEpoch: 0, reference: place });
       }
     }
+  }
+
+  #inspect(request: Inspect): void {
+    const { spool, recentLog } = this.#options;
+    this.#send({ $case: 'inspected', value: inspectedOf(request, { runs: this.#runs, spool, recentLog }) });
   }
 
   /** Whether no earlier life of this node has started the attempt. */
@@ -354,9 +365,10 @@ export class Node implements AsyncDisposable {
   }
 
   #hosting(): RunHosting {
-    const { store, log, places, spool, actors } = this.#options;
+    const { name: node, store, log, places, spool, actors } = this.#options;
     const locks = lockServices(places.locks, (wait) => log.info(wait, 'an actor waits for a lock'));
     return {
+      node,
       store,
       log,
       places,

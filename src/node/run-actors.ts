@@ -29,6 +29,11 @@ export class RunActors {
     return actor;
   }
 
+  /** Those that are there, and whether each is still coming to life. */
+  list(): { readonly actor: HostedTaskActor; readonly isPending: boolean }[] {
+    return Array.from(this.#there, (actor) => ({ actor, isPending: this.#pending.has(actor) }));
+  }
+
   /** Ends the actor at once, and waits until it is gone. */
   async drop(actor: HostedTaskActor): Promise<void> {
     actor.kill();

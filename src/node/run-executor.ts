@@ -14,7 +14,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 
 import { ActorDiedError, RayTaskError } from '../driver/errors.ts';
-import type { TaskAssignment } from '../frameworks/assignment.ts';
+import type { TaskAssignment, TaskOutcome } from '../frameworks/assignment.ts';
 import type { TaskRow } from '../frameworks/framework.ts';
 import type { Task } from '../dataset/task.ts';
 import { describeError } from '../kernel/errors.ts';
@@ -57,8 +57,20 @@ export interface HeldTask extends QueuedTask {
   readonly startedMs: number;
 }
 
+/** A task actor as it is at one moment. One that is pending may have its task waiting for it. */
+export interface ActorSight {
+  readonly kind: 'pending' | 'idle' | 'running';
+  readonly name: string;
+  readonly logPath: string;
+  readonly task?: QueuedTask;
+  /** When it got the task, milliseconds since the epoch. */
+  readonly startedMs?: number;
+}
+
 export interface RunExecutorOptions {
   readonly runId: string;
+  /** This node's name: rows say where they come from. */
+  readonly node: string;
   /** At least those of the run. */
   readonly taskById: ReadonlyMap<string, Task>;
   readonly databases: DatabasePreparation;
@@ -131,6 +143,18 @@ export class RunExecutor {
       })),
       ...this.#shipping.tasks.map((task) => ({ ...task, state: 'shipping' as const, startedMs: 0 })),
     ];
+  }
+
+  /** The actors of the run at this moment, with what each does: for people who look why it does not go on. */
+  get actors(): ActorSight[] {
+    const byActor = new Map([...this.#running.values()].map((running) => [running.actor, running]));
+    return this.#actors.list().map(({ actor, isPending }) => {
+      const { name, logPath } = actor;
+      const running = byActor.get(actor);
+      if (!running) return { kind: isPending ? 'pending' : 'idle', name, logPath };
+      const { queued, startedMs } = running;
+      return { kind: isPending ? 'pending' : 'running', name, logPath, task: queued, startedMs };
+    });
   }
 
   /** While paused nothing new is started: what waits goes back for others to do, what runs goes on. */
@@ -348,7 +372,8 @@ export class RunExecutor {
     try {
       const outcome = await actor.runTask(assignment);
       this.#running.delete(queued.instanceId);
-      this.#shipping.ship(queued, outcome.row, { assignment, outcome, actor, startedMs, log: log.read() }, start);
+      const row = this.#stamped(outcome);
+      this.#shipping.ship(queued, row, { assignment, outcome, actor, startedMs, log: log.read() }, start);
       await this.#shipping.settle(MAX_SHIPPING);
       return 'alive';
     } catch (error) {
@@ -414,6 +439,14 @@ export class RunExecutor {
   }
 
   #synthetic(queued: QueuedTask, reason: string, error: string, cause: unknown): TaskRow {
-    return verdictRow(queued, this.#options.taskById.get(queued.instanceId), { reason, error, cause });
+    const row = verdictRow(queued, this.#options.taskById.get(queued.instanceId), { reason, error, cause });
+    return { ...row, node: this.#options.node };
+  }
+
+  /** The actor's row with where and how long it ran. */
+  #stamped({ row, timingsMs }: TaskOutcome): TaskRow {
+    const { node } = this.#options;
+    const rounded = Object.entries(timingsMs).map(([phase, ms]) => [phase, Math.round(ms * 10) / 10] as const);
+    return { ...row, node, ...(rounded.length > 0 && { timings_ms: Object.fromEntries(rounded) }) };
   }
 }

@@ -109,10 +109,23 @@ export function duplicateRowName(runId: string, instanceId: string, attempt: num
   return `${taskRowsPrefix(runId, instanceId)}attempt-${number}.dup-${attemptNumber(duplicate)}.json`;
 }
 
+/**
+ * What the task that runs at the moment has said so far (V-02). It lies beside the rows, of whichever attempt: no reader of
+ * rows takes it for one.
+ */
+export function partialTranscriptName(runId: string, instanceId: string): string {
+  return `${taskRowsPrefix(runId, instanceId)}partial_transcript.jsonl`;
+}
+
 export const logsPrefix = (runId: string): string => `${runPrefix(runId)}logs/`;
 
 export function logName(runId: string, instanceId: string, attempt: number): string {
   return `${logsPrefix(runId)}${parseName('instance id', instanceId)}/attempt-${attemptNumber(attempt)}.log`;
+}
+
+/** What an attempt that runs at the moment has printed so far; it goes when the log itself is there. */
+export function partialLogName(runId: string, instanceId: string, attempt: number): string {
+  return `${logsPrefix(runId)}${parseName('instance id', instanceId)}/attempt-${attemptNumber(attempt)}.partial.log`;
 }
 
 /** `runs/<id>/slayer_setup/<artifact>/`: per database below it (S-03). */
@@ -127,6 +140,11 @@ export function setupDatabasePrefix(runId: string, artifact: SetupArtifact, data
 /** The task's debug bundle (U-01). */
 export function sessionPrefix(runId: string, instanceId: string, attempt: number): string {
   return `${runPrefix(runId)}sessions/${parseName('instance id', instanceId)}/attempt-${attemptNumber(attempt)}/`;
+}
+
+/** `runs/<id>/sessions/<iid>/`: the debug bundles of all attempts. */
+export function sessionsPrefix(runId: string, instanceId: string): string {
+  return `${runPrefix(runId)}sessions/${parseName('instance id', instanceId)}/`;
 }
 
 /** The encoder's own records of one database (U-02). No instance id begins with `_`, so the two never meet. */
@@ -160,6 +178,8 @@ export interface TaskAttempt {
 const NUMBER = '([1-9][0-9]{0,14})';
 const ROW = new RegExp(`^runs/([^/]+)/rows/([^/]+)/attempt-${NUMBER}(?:\\.(late)|\\.dup-${NUMBER})?\\.json$`);
 const LOG = new RegExp(`^runs/([^/]+)/logs/([^/]+)/attempt-${NUMBER}\\.log$`);
+const PARTIAL_LOG = new RegExp(`^runs/([^/]+)/logs/([^/]+)/attempt-${NUMBER}\\.partial\\.log$`);
+const SESSION_FILE = new RegExp(`^runs/([^/]+)/sessions/([^/]+)/attempt-${NUMBER}/(.+)$`);
 const SHARD_FILE = /^runs\/([^/]+)\/post_run\/slayer_models_otf\/([^/]+)\/([^/]+)\/(.+)$/;
 const RUN = /^runs\/([^/]+)\//;
 
@@ -182,6 +202,17 @@ export function compareRowNames(a: RowName, b: RowName): number {
 export function parseLogName(name: string): TaskAttempt | undefined {
   const [, runId = '', instanceId = '', attempt] = LOG.exec(name) ?? [];
   return isRunId(runId) && isName(instanceId) ? { runId, instanceId, attempt: Number(attempt) } : undefined;
+}
+
+export function parsePartialLogName(name: string): TaskAttempt | undefined {
+  const [, runId = '', instanceId = '', attempt] = PARTIAL_LOG.exec(name) ?? [];
+  return isRunId(runId) && isName(instanceId) ? { runId, instanceId, attempt: Number(attempt) } : undefined;
+}
+
+/** A file of a task's debug bundle: `path` is relative to the attempt's folder. */
+export function parseSessionName(name: string): (TaskAttempt & { readonly path: string }) | undefined {
+  const [, runId = '', instanceId = '', attempt, path = ''] = SESSION_FILE.exec(name) ?? [];
+  return isRunId(runId) && isName(instanceId) ? { runId, instanceId, attempt: Number(attempt), path } : undefined;
 }
 
 /** A file of a shard: `path` is relative to the database's folder, markers included. */

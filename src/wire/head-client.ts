@@ -12,6 +12,8 @@ import {
   RunServiceClient,
   RunState,
   type DescribeResponse,
+  type InspectRequest,
+  type InspectResponse,
   type StatusResponse,
   type WatchRunResponse,
 } from '../gen/skein/v1/run.ts';
@@ -93,6 +95,12 @@ export class HeadClient implements Disposable {
   /** Head, nodes, runs, queue and store, at this moment. */
   async status(): Promise<StatusResponse> {
     return this.#call(this.#client.status.bind(this.#client), {}, QUESTION_MS);
+  }
+
+  /** What head and nodes see, with the last lines of their logs. It takes `waitMs` of nodes at most, and a moment. */
+  async inspect(request: InspectRequest): Promise<InspectResponse> {
+    const answerMs = request.waitMs + QUESTION_MS / 2;
+    return this.#call(this.#client.inspect.bind(this.#client), request, answerMs);
   }
 
   /** Ends the head; its runs stay open. What is on its way gets `graceMs`. */

@@ -94,6 +94,7 @@ async function rig(
   });
   const executor = new RunExecutor({
     runId,
+    node: 'n1',
     taskById: tasks,
     databases,
     actors,

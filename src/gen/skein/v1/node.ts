@@ -171,6 +171,62 @@ export function outcomeToJSON(object: Outcome): string {
   }
 }
 
+export const ActorPhase = {
+  UNSPECIFIED: 0,
+  /** PENDING - Its thread comes to life, or its class is being loaded. */
+  PENDING: 1,
+  IDLE: 2,
+  RUNNING: 3,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type ActorPhase = typeof ActorPhase[keyof typeof ActorPhase];
+
+export namespace ActorPhase {
+  export type UNSPECIFIED = typeof ActorPhase.UNSPECIFIED;
+  export type PENDING = typeof ActorPhase.PENDING;
+  export type IDLE = typeof ActorPhase.IDLE;
+  export type RUNNING = typeof ActorPhase.RUNNING;
+  export type UNRECOGNIZED = typeof ActorPhase.UNRECOGNIZED;
+}
+
+export function actorPhaseFromJSON(object: any): ActorPhase {
+  switch (object) {
+    case 0:
+    case "ACTOR_PHASE_UNSPECIFIED":
+      return ActorPhase.UNSPECIFIED;
+    case 1:
+    case "ACTOR_PHASE_PENDING":
+      return ActorPhase.PENDING;
+    case 2:
+    case "ACTOR_PHASE_IDLE":
+      return ActorPhase.IDLE;
+    case 3:
+    case "ACTOR_PHASE_RUNNING":
+      return ActorPhase.RUNNING;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return ActorPhase.UNRECOGNIZED;
+  }
+}
+
+export function actorPhaseToJSON(object: ActorPhase): string {
+  switch (object) {
+    case ActorPhase.UNSPECIFIED:
+      return "ACTOR_PHASE_UNSPECIFIED";
+    case ActorPhase.PENDING:
+      return "ACTOR_PHASE_PENDING";
+    case ActorPhase.IDLE:
+      return "ACTOR_PHASE_IDLE";
+    case ActorPhase.RUNNING:
+      return "ACTOR_PHASE_RUNNING";
+    case ActorPhase.UNRECOGNIZED:
+    default:
+      return "UNRECOGNIZED";
+  }
+}
+
 /** node -> head */
 export interface LinkRequest {
   /** 0 for the hello and for frames that only acknowledge. */
@@ -202,6 +258,7 @@ export interface NodeEvent {
     | { $case: "leaving"; value: Leaving }
     | { $case: "databaseFailed"; value: DatabaseFailed }
     | { $case: "shipped"; value: Shipped }
+    | { $case: "inspected"; value: Inspected }
     | undefined;
 }
 
@@ -215,6 +272,7 @@ export interface HeadOrder {
     | { $case: "revoke"; value: Revoke }
     | { $case: "steal"; value: Steal }
     | { $case: "referenceAvailable"; value: ReferenceAvailable }
+    | { $case: "inspect"; value: Inspect }
     | undefined;
 }
 
@@ -406,6 +464,39 @@ export interface DatabaseFailed {
   runId: string;
   database: string;
   error: string;
+}
+
+/** Somebody looks why things do not go on: the node answers at once with what it sees, and changes nothing. */
+export interface Inspect {
+  /** Comes back in the answer. */
+  requestId: number;
+  /** Last lines of its log, at most, and of their bytes. */
+  logLines: number;
+  logBytes: number;
+}
+
+export interface Inspected {
+  requestId: number;
+  actors: HostedActor[];
+  /** The oldest first, as they stand in the log: JSON. */
+  log: string[];
+  /** Rows that the store does not have yet. */
+  spoolRows: number;
+  spoolBytes: number;
+}
+
+/** A task actor of a run. */
+export interface HostedActor {
+  name: string;
+  runId: string;
+  phase: ActorPhase;
+  /** The rest only while it runs a task. */
+  instanceId: string;
+  attempt: number;
+  database: string;
+  runningMs: number;
+  /** What the task printed last. */
+  lastLines: string[];
 }
 
 function createBaseLinkRequest(): LinkRequest {
@@ -656,6 +747,9 @@ export const NodeEvent: MessageFns<NodeEvent> = {
       case "shipped":
         Shipped.encode(message.event.value, writer.uint32(106).fork()).join();
         break;
+      case "inspected":
+        Inspected.encode(message.event.value, writer.uint32(242).fork()).join();
+        break;
     }
     return writer;
   },
@@ -777,6 +871,14 @@ export const NodeEvent: MessageFns<NodeEvent> = {
             message.event = { $case: "shipped", value: Shipped.decode(reader, reader.uint32()) };
             continue;
           }
+          case 30: {
+            if (tag !== 242) {
+              break;
+            }
+
+            message.event = { $case: "inspected", value: Inspected.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -833,6 +935,8 @@ export const NodeEvent: MessageFns<NodeEvent> = {
         ? { $case: "databaseFailed", value: DatabaseFailed.fromJSON(object.database_failed) }
         : isSet(object.shipped)
         ? { $case: "shipped", value: Shipped.fromJSON(object.shipped) }
+        : isSet(object.inspected)
+        ? { $case: "inspected", value: Inspected.fromJSON(object.inspected) }
         : undefined,
     };
   },
@@ -865,6 +969,8 @@ export const NodeEvent: MessageFns<NodeEvent> = {
       obj.databaseFailed = DatabaseFailed.toJSON(message.event.value);
     } else if (message.event?.$case === "shipped") {
       obj.shipped = Shipped.toJSON(message.event.value);
+    } else if (message.event?.$case === "inspected") {
+      obj.inspected = Inspected.toJSON(message.event.value);
     }
     return obj;
   },
@@ -953,6 +1059,12 @@ export const NodeEvent: MessageFns<NodeEvent> = {
         }
         break;
       }
+      case "inspected": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "inspected", value: Inspected.fromPartial(object.event.value) };
+        }
+        break;
+      }
     }
     return message;
   },
@@ -988,6 +1100,9 @@ export const HeadOrder: MessageFns<HeadOrder> = {
         break;
       case "referenceAvailable":
         ReferenceAvailable.encode(message.order.value, writer.uint32(66).fork()).join();
+        break;
+      case "inspect":
+        Inspect.encode(message.order.value, writer.uint32(242).fork()).join();
         break;
     }
     return writer;
@@ -1070,6 +1185,14 @@ export const HeadOrder: MessageFns<HeadOrder> = {
             message.order = { $case: "referenceAvailable", value: ReferenceAvailable.decode(reader, reader.uint32()) };
             continue;
           }
+          case 30: {
+            if (tag !== 242) {
+              break;
+            }
+
+            message.order = { $case: "inspect", value: Inspect.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1106,6 +1229,8 @@ export const HeadOrder: MessageFns<HeadOrder> = {
         ? { $case: "referenceAvailable", value: ReferenceAvailable.fromJSON(object.referenceAvailable) }
         : isSet(object.reference_available)
         ? { $case: "referenceAvailable", value: ReferenceAvailable.fromJSON(object.reference_available) }
+        : isSet(object.inspect)
+        ? { $case: "inspect", value: Inspect.fromJSON(object.inspect) }
         : undefined,
     };
   },
@@ -1128,6 +1253,8 @@ export const HeadOrder: MessageFns<HeadOrder> = {
       obj.steal = Steal.toJSON(message.order.value);
     } else if (message.order?.$case === "referenceAvailable") {
       obj.referenceAvailable = ReferenceAvailable.toJSON(message.order.value);
+    } else if (message.order?.$case === "inspect") {
+      obj.inspect = Inspect.toJSON(message.order.value);
     }
     return obj;
   },
@@ -1183,6 +1310,12 @@ export const HeadOrder: MessageFns<HeadOrder> = {
       case "referenceAvailable": {
         if (object.order?.value !== undefined && object.order?.value !== null) {
           message.order = { $case: "referenceAvailable", value: ReferenceAvailable.fromPartial(object.order.value) };
+        }
+        break;
+      }
+      case "inspect": {
+        if (object.order?.value !== undefined && object.order?.value !== null) {
+          message.order = { $case: "inspect", value: Inspect.fromPartial(object.order.value) };
         }
         break;
       }
@@ -4038,6 +4171,461 @@ export const DatabaseFailed: MessageFns<DatabaseFailed> = {
     message.runId = object.runId ?? "";
     message.database = object.database ?? "";
     message.error = object.error ?? "";
+    return message;
+  },
+};
+
+function createBaseInspect(): Inspect {
+  return { requestId: 0, logLines: 0, logBytes: 0 };
+}
+
+export const Inspect: MessageFns<Inspect> = {
+  encode(message: Inspect, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.requestId !== 0) {
+      writer.uint32(8).uint32(message.requestId);
+    }
+    if (message.logLines !== 0) {
+      writer.uint32(16).uint32(message.logLines);
+    }
+    if (message.logBytes !== 0) {
+      writer.uint32(24).uint32(message.logBytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Inspect {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseInspect();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.requestId = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.logLines = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.logBytes = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Inspect {
+    return {
+      requestId: isSet(object.requestId)
+        ? globalThis.Number(object.requestId)
+        : isSet(object.request_id)
+        ? globalThis.Number(object.request_id)
+        : 0,
+      logLines: isSet(object.logLines)
+        ? globalThis.Number(object.logLines)
+        : isSet(object.log_lines)
+        ? globalThis.Number(object.log_lines)
+        : 0,
+      logBytes: isSet(object.logBytes)
+        ? globalThis.Number(object.logBytes)
+        : isSet(object.log_bytes)
+        ? globalThis.Number(object.log_bytes)
+        : 0,
+    };
+  },
+
+  toJSON(message: Inspect): unknown {
+    const obj: any = {};
+    if (message.requestId !== 0) {
+      obj.requestId = Math.round(message.requestId);
+    }
+    if (message.logLines !== 0) {
+      obj.logLines = Math.round(message.logLines);
+    }
+    if (message.logBytes !== 0) {
+      obj.logBytes = Math.round(message.logBytes);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Inspect>): Inspect {
+    return Inspect.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Inspect>): Inspect {
+    const message = createBaseInspect();
+    message.requestId = object.requestId ?? 0;
+    message.logLines = object.logLines ?? 0;
+    message.logBytes = object.logBytes ?? 0;
+    return message;
+  },
+};
+
+function createBaseInspected(): Inspected {
+  return { requestId: 0, actors: [], log: [], spoolRows: 0, spoolBytes: 0 };
+}
+
+export const Inspected: MessageFns<Inspected> = {
+  encode(message: Inspected, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.requestId !== 0) {
+      writer.uint32(8).uint32(message.requestId);
+    }
+    for (const v of message.actors) {
+      HostedActor.encode(v!, writer.uint32(18).fork()).join();
+    }
+    for (const v of message.log) {
+      writer.uint32(26).string(v!);
+    }
+    if (message.spoolRows !== 0) {
+      writer.uint32(32).uint32(message.spoolRows);
+    }
+    if (message.spoolBytes !== 0) {
+      writer.uint32(41).double(message.spoolBytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Inspected {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseInspected();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.requestId = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.actors.push(HostedActor.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.log.push(reader.string());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.spoolRows = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 41) {
+              break;
+            }
+
+            message.spoolBytes = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Inspected {
+    return {
+      requestId: isSet(object.requestId)
+        ? globalThis.Number(object.requestId)
+        : isSet(object.request_id)
+        ? globalThis.Number(object.request_id)
+        : 0,
+      actors: globalThis.Array.isArray(object?.actors) ? object.actors.map((e: any) => HostedActor.fromJSON(e)) : [],
+      log: globalThis.Array.isArray(object?.log) ? object.log.map((e: any) => globalThis.String(e)) : [],
+      spoolRows: isSet(object.spoolRows)
+        ? globalThis.Number(object.spoolRows)
+        : isSet(object.spool_rows)
+        ? globalThis.Number(object.spool_rows)
+        : 0,
+      spoolBytes: isSet(object.spoolBytes)
+        ? globalThis.Number(object.spoolBytes)
+        : isSet(object.spool_bytes)
+        ? globalThis.Number(object.spool_bytes)
+        : 0,
+    };
+  },
+
+  toJSON(message: Inspected): unknown {
+    const obj: any = {};
+    if (message.requestId !== 0) {
+      obj.requestId = Math.round(message.requestId);
+    }
+    if (message.actors?.length) {
+      obj.actors = message.actors.map((e) => HostedActor.toJSON(e));
+    }
+    if (message.log?.length) {
+      obj.log = message.log;
+    }
+    if (message.spoolRows !== 0) {
+      obj.spoolRows = Math.round(message.spoolRows);
+    }
+    if (message.spoolBytes !== 0) {
+      obj.spoolBytes = floatToJson(message.spoolBytes);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Inspected>): Inspected {
+    return Inspected.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Inspected>): Inspected {
+    const message = createBaseInspected();
+    message.requestId = object.requestId ?? 0;
+    message.actors = object.actors?.map((e) => HostedActor.fromPartial(e)) || [];
+    message.log = object.log?.map((e) => e) || [];
+    message.spoolRows = object.spoolRows ?? 0;
+    message.spoolBytes = object.spoolBytes ?? 0;
+    return message;
+  },
+};
+
+function createBaseHostedActor(): HostedActor {
+  return { name: "", runId: "", phase: 0, instanceId: "", attempt: 0, database: "", runningMs: 0, lastLines: [] };
+}
+
+export const HostedActor: MessageFns<HostedActor> = {
+  encode(message: HostedActor, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.runId !== "") {
+      writer.uint32(18).string(message.runId);
+    }
+    if (message.phase !== 0) {
+      writer.uint32(24).int32(message.phase);
+    }
+    if (message.instanceId !== "") {
+      writer.uint32(34).string(message.instanceId);
+    }
+    if (message.attempt !== 0) {
+      writer.uint32(40).uint32(message.attempt);
+    }
+    if (message.database !== "") {
+      writer.uint32(50).string(message.database);
+    }
+    if (message.runningMs !== 0) {
+      writer.uint32(57).double(message.runningMs);
+    }
+    for (const v of message.lastLines) {
+      writer.uint32(66).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): HostedActor {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseHostedActor();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.runId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.phase = reader.int32() as any;
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.instanceId = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.attempt = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.database = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 57) {
+              break;
+            }
+
+            message.runningMs = reader.double();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.lastLines.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): HostedActor {
+    return {
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      runId: isSet(object.runId)
+        ? globalThis.String(object.runId)
+        : isSet(object.run_id)
+        ? globalThis.String(object.run_id)
+        : "",
+      phase: isSet(object.phase) ? actorPhaseFromJSON(object.phase) : 0,
+      instanceId: isSet(object.instanceId)
+        ? globalThis.String(object.instanceId)
+        : isSet(object.instance_id)
+        ? globalThis.String(object.instance_id)
+        : "",
+      attempt: isSet(object.attempt) ? globalThis.Number(object.attempt) : 0,
+      database: isSet(object.database) ? globalThis.String(object.database) : "",
+      runningMs: isSet(object.runningMs)
+        ? globalThis.Number(object.runningMs)
+        : isSet(object.running_ms)
+        ? globalThis.Number(object.running_ms)
+        : 0,
+      lastLines: globalThis.Array.isArray(object?.lastLines)
+        ? object.lastLines.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.last_lines)
+        ? object.last_lines.map((e: any) => globalThis.String(e))
+        : [],
+    };
+  },
+
+  toJSON(message: HostedActor): unknown {
+    const obj: any = {};
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.runId !== "") {
+      obj.runId = message.runId;
+    }
+    if (message.phase !== 0) {
+      obj.phase = actorPhaseToJSON(message.phase);
+    }
+    if (message.instanceId !== "") {
+      obj.instanceId = message.instanceId;
+    }
+    if (message.attempt !== 0) {
+      obj.attempt = Math.round(message.attempt);
+    }
+    if (message.database !== "") {
+      obj.database = message.database;
+    }
+    if (message.runningMs !== 0) {
+      obj.runningMs = floatToJson(message.runningMs);
+    }
+    if (message.lastLines?.length) {
+      obj.lastLines = message.lastLines;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<HostedActor>): HostedActor {
+    return HostedActor.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<HostedActor>): HostedActor {
+    const message = createBaseHostedActor();
+    message.name = object.name ?? "";
+    message.runId = object.runId ?? "";
+    message.phase = object.phase ?? 0;
+    message.instanceId = object.instanceId ?? "";
+    message.attempt = object.attempt ?? 0;
+    message.database = object.database ?? "";
+    message.runningMs = object.runningMs ?? 0;
+    message.lastLines = object.lastLines?.map((e) => e) || [];
     return message;
   },
 };

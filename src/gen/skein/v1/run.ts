@@ -20,6 +20,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { Inspected } from "./node.ts";
 
 export const protobufPackage = "skein.v1";
 
@@ -285,6 +286,49 @@ export interface ShutdownRequest {
 }
 
 export interface ShutdownResponse {
+}
+
+export interface InspectRequest {
+  /** Empty: of no run in particular. */
+  runId: string;
+  /** Last lines of each log, at most. */
+  logLines: number;
+  /** How long nodes may take for their answer. */
+  waitMs: number;
+}
+
+export interface InspectResponse {
+  status:
+    | StatusResponse
+    | undefined;
+  /** Of the head, the oldest first. */
+  log: string[];
+  nodes: NodeFindings[];
+  /** Of the run, if it is active here. */
+  run: RunFindings | undefined;
+}
+
+export interface NodeFindings {
+  node: string;
+  bootId: string;
+  dataDirId: string;
+  /** Why there is no answer; empty: there is one. */
+  failure: string;
+  answer: Inspected | undefined;
+}
+
+export interface RunFindings {
+  waiting: WaitingTasks[];
+  inFlight: InFlight[];
+  /** Nodes that have opened it. */
+  openAt: string[];
+  /** Why something of it does not go on: a node that cannot open it, a database that no node can work on. */
+  obstacles: string[];
+}
+
+export interface WaitingTasks {
+  database: string;
+  count: number;
 }
 
 function createBaseHealthRequest(): HealthRequest {
@@ -2608,6 +2652,595 @@ export const ShutdownResponse: MessageFns<ShutdownResponse> = {
   },
 };
 
+function createBaseInspectRequest(): InspectRequest {
+  return { runId: "", logLines: 0, waitMs: 0 };
+}
+
+export const InspectRequest: MessageFns<InspectRequest> = {
+  encode(message: InspectRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.runId !== "") {
+      writer.uint32(10).string(message.runId);
+    }
+    if (message.logLines !== 0) {
+      writer.uint32(16).uint32(message.logLines);
+    }
+    if (message.waitMs !== 0) {
+      writer.uint32(24).uint32(message.waitMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): InspectRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseInspectRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.runId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.logLines = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.waitMs = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): InspectRequest {
+    return {
+      runId: isSet(object.runId)
+        ? globalThis.String(object.runId)
+        : isSet(object.run_id)
+        ? globalThis.String(object.run_id)
+        : "",
+      logLines: isSet(object.logLines)
+        ? globalThis.Number(object.logLines)
+        : isSet(object.log_lines)
+        ? globalThis.Number(object.log_lines)
+        : 0,
+      waitMs: isSet(object.waitMs)
+        ? globalThis.Number(object.waitMs)
+        : isSet(object.wait_ms)
+        ? globalThis.Number(object.wait_ms)
+        : 0,
+    };
+  },
+
+  toJSON(message: InspectRequest): unknown {
+    const obj: any = {};
+    if (message.runId !== "") {
+      obj.runId = message.runId;
+    }
+    if (message.logLines !== 0) {
+      obj.logLines = Math.round(message.logLines);
+    }
+    if (message.waitMs !== 0) {
+      obj.waitMs = Math.round(message.waitMs);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<InspectRequest>): InspectRequest {
+    return InspectRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<InspectRequest>): InspectRequest {
+    const message = createBaseInspectRequest();
+    message.runId = object.runId ?? "";
+    message.logLines = object.logLines ?? 0;
+    message.waitMs = object.waitMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseInspectResponse(): InspectResponse {
+  return { status: undefined, log: [], nodes: [], run: undefined };
+}
+
+export const InspectResponse: MessageFns<InspectResponse> = {
+  encode(message: InspectResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.status !== undefined) {
+      StatusResponse.encode(message.status, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.log) {
+      writer.uint32(18).string(v!);
+    }
+    for (const v of message.nodes) {
+      NodeFindings.encode(v!, writer.uint32(26).fork()).join();
+    }
+    if (message.run !== undefined) {
+      RunFindings.encode(message.run, writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): InspectResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseInspectResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.status = StatusResponse.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.log.push(reader.string());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.nodes.push(NodeFindings.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.run = RunFindings.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): InspectResponse {
+    return {
+      status: isSet(object.status) ? StatusResponse.fromJSON(object.status) : undefined,
+      log: globalThis.Array.isArray(object?.log) ? object.log.map((e: any) => globalThis.String(e)) : [],
+      nodes: globalThis.Array.isArray(object?.nodes) ? object.nodes.map((e: any) => NodeFindings.fromJSON(e)) : [],
+      run: isSet(object.run) ? RunFindings.fromJSON(object.run) : undefined,
+    };
+  },
+
+  toJSON(message: InspectResponse): unknown {
+    const obj: any = {};
+    if (message.status !== undefined) {
+      obj.status = StatusResponse.toJSON(message.status);
+    }
+    if (message.log?.length) {
+      obj.log = message.log;
+    }
+    if (message.nodes?.length) {
+      obj.nodes = message.nodes.map((e) => NodeFindings.toJSON(e));
+    }
+    if (message.run !== undefined) {
+      obj.run = RunFindings.toJSON(message.run);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<InspectResponse>): InspectResponse {
+    return InspectResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<InspectResponse>): InspectResponse {
+    const message = createBaseInspectResponse();
+    message.status = (object.status !== undefined && object.status !== null)
+      ? StatusResponse.fromPartial(object.status)
+      : undefined;
+    message.log = object.log?.map((e) => e) || [];
+    message.nodes = object.nodes?.map((e) => NodeFindings.fromPartial(e)) || [];
+    message.run = (object.run !== undefined && object.run !== null) ? RunFindings.fromPartial(object.run) : undefined;
+    return message;
+  },
+};
+
+function createBaseNodeFindings(): NodeFindings {
+  return { node: "", bootId: "", dataDirId: "", failure: "", answer: undefined };
+}
+
+export const NodeFindings: MessageFns<NodeFindings> = {
+  encode(message: NodeFindings, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.node !== "") {
+      writer.uint32(10).string(message.node);
+    }
+    if (message.bootId !== "") {
+      writer.uint32(18).string(message.bootId);
+    }
+    if (message.dataDirId !== "") {
+      writer.uint32(26).string(message.dataDirId);
+    }
+    if (message.failure !== "") {
+      writer.uint32(34).string(message.failure);
+    }
+    if (message.answer !== undefined) {
+      Inspected.encode(message.answer, writer.uint32(42).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NodeFindings {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNodeFindings();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.node = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.bootId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.dataDirId = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.failure = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.answer = Inspected.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): NodeFindings {
+    return {
+      node: isSet(object.node) ? globalThis.String(object.node) : "",
+      bootId: isSet(object.bootId)
+        ? globalThis.String(object.bootId)
+        : isSet(object.boot_id)
+        ? globalThis.String(object.boot_id)
+        : "",
+      dataDirId: isSet(object.dataDirId)
+        ? globalThis.String(object.dataDirId)
+        : isSet(object.data_dir_id)
+        ? globalThis.String(object.data_dir_id)
+        : "",
+      failure: isSet(object.failure) ? globalThis.String(object.failure) : "",
+      answer: isSet(object.answer) ? Inspected.fromJSON(object.answer) : undefined,
+    };
+  },
+
+  toJSON(message: NodeFindings): unknown {
+    const obj: any = {};
+    if (message.node !== "") {
+      obj.node = message.node;
+    }
+    if (message.bootId !== "") {
+      obj.bootId = message.bootId;
+    }
+    if (message.dataDirId !== "") {
+      obj.dataDirId = message.dataDirId;
+    }
+    if (message.failure !== "") {
+      obj.failure = message.failure;
+    }
+    if (message.answer !== undefined) {
+      obj.answer = Inspected.toJSON(message.answer);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<NodeFindings>): NodeFindings {
+    return NodeFindings.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<NodeFindings>): NodeFindings {
+    const message = createBaseNodeFindings();
+    message.node = object.node ?? "";
+    message.bootId = object.bootId ?? "";
+    message.dataDirId = object.dataDirId ?? "";
+    message.failure = object.failure ?? "";
+    message.answer = (object.answer !== undefined && object.answer !== null)
+      ? Inspected.fromPartial(object.answer)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseRunFindings(): RunFindings {
+  return { waiting: [], inFlight: [], openAt: [], obstacles: [] };
+}
+
+export const RunFindings: MessageFns<RunFindings> = {
+  encode(message: RunFindings, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.waiting) {
+      WaitingTasks.encode(v!, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.inFlight) {
+      InFlight.encode(v!, writer.uint32(18).fork()).join();
+    }
+    for (const v of message.openAt) {
+      writer.uint32(26).string(v!);
+    }
+    for (const v of message.obstacles) {
+      writer.uint32(34).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RunFindings {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRunFindings();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.waiting.push(WaitingTasks.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.inFlight.push(InFlight.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.openAt.push(reader.string());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.obstacles.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RunFindings {
+    return {
+      waiting: globalThis.Array.isArray(object?.waiting)
+        ? object.waiting.map((e: any) => WaitingTasks.fromJSON(e))
+        : [],
+      inFlight: globalThis.Array.isArray(object?.inFlight)
+        ? object.inFlight.map((e: any) => InFlight.fromJSON(e))
+        : globalThis.Array.isArray(object?.in_flight)
+        ? object.in_flight.map((e: any) => InFlight.fromJSON(e))
+        : [],
+      openAt: globalThis.Array.isArray(object?.openAt)
+        ? object.openAt.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.open_at)
+        ? object.open_at.map((e: any) => globalThis.String(e))
+        : [],
+      obstacles: globalThis.Array.isArray(object?.obstacles)
+        ? object.obstacles.map((e: any) => globalThis.String(e))
+        : [],
+    };
+  },
+
+  toJSON(message: RunFindings): unknown {
+    const obj: any = {};
+    if (message.waiting?.length) {
+      obj.waiting = message.waiting.map((e) => WaitingTasks.toJSON(e));
+    }
+    if (message.inFlight?.length) {
+      obj.inFlight = message.inFlight.map((e) => InFlight.toJSON(e));
+    }
+    if (message.openAt?.length) {
+      obj.openAt = message.openAt;
+    }
+    if (message.obstacles?.length) {
+      obj.obstacles = message.obstacles;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RunFindings>): RunFindings {
+    return RunFindings.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RunFindings>): RunFindings {
+    const message = createBaseRunFindings();
+    message.waiting = object.waiting?.map((e) => WaitingTasks.fromPartial(e)) || [];
+    message.inFlight = object.inFlight?.map((e) => InFlight.fromPartial(e)) || [];
+    message.openAt = object.openAt?.map((e) => e) || [];
+    message.obstacles = object.obstacles?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseWaitingTasks(): WaitingTasks {
+  return { database: "", count: 0 };
+}
+
+export const WaitingTasks: MessageFns<WaitingTasks> = {
+  encode(message: WaitingTasks, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.database !== "") {
+      writer.uint32(10).string(message.database);
+    }
+    if (message.count !== 0) {
+      writer.uint32(16).uint32(message.count);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WaitingTasks {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWaitingTasks();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.database = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.count = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): WaitingTasks {
+    return {
+      database: isSet(object.database) ? globalThis.String(object.database) : "",
+      count: isSet(object.count) ? globalThis.Number(object.count) : 0,
+    };
+  },
+
+  toJSON(message: WaitingTasks): unknown {
+    const obj: any = {};
+    if (message.database !== "") {
+      obj.database = message.database;
+    }
+    if (message.count !== 0) {
+      obj.count = Math.round(message.count);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<WaitingTasks>): WaitingTasks {
+    return WaitingTasks.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<WaitingTasks>): WaitingTasks {
+    const message = createBaseWaitingTasks();
+    message.database = object.database ?? "";
+    message.count = object.count ?? 0;
+    return message;
+  },
+};
+
 export type RunServiceService = typeof RunServiceService;
 export const RunServiceService = {
   /** Answers without a token, and says nothing but that a head of this version lives here. */
@@ -2670,6 +3303,16 @@ export const RunServiceService = {
     responseSerialize: (value: StatusResponse): Buffer => Buffer.from(StatusResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): StatusResponse => StatusResponse.decode(value),
   },
+  /** What head and nodes see at this moment, with the last lines of their logs: for `skein diagnose`. */
+  inspect: {
+    path: "/skein.v1.RunService/Inspect" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: InspectRequest): Buffer => Buffer.from(InspectRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): InspectRequest => InspectRequest.decode(value),
+    responseSerialize: (value: InspectResponse): Buffer => Buffer.from(InspectResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): InspectResponse => InspectResponse.decode(value),
+  },
   /** Ends the head: its runs stay open in the store, its nodes wait for its successor. */
   shutdown: {
     path: "/skein.v1.RunService/Shutdown" as const,
@@ -2695,6 +3338,8 @@ export interface RunServiceServer extends UntypedServiceImplementation {
   drainRun: handleUnaryCall<DrainRunRequest, DrainRunResponse>;
   /** Head, nodes, runs, queue and store, at this moment. */
   status: handleUnaryCall<StatusRequest, StatusResponse>;
+  /** What head and nodes see at this moment, with the last lines of their logs: for `skein diagnose`. */
+  inspect: handleUnaryCall<InspectRequest, InspectResponse>;
   /** Ends the head: its runs stay open in the store, its nodes wait for its successor. */
   shutdown: handleUnaryCall<ShutdownRequest, ShutdownResponse>;
 }
@@ -2786,6 +3431,22 @@ export interface RunServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: StatusResponse) => void,
+  ): ClientUnaryCall;
+  /** What head and nodes see at this moment, with the last lines of their logs: for `skein diagnose`. */
+  inspect(
+    request: InspectRequest,
+    callback: (error: ServiceError | null, response: InspectResponse) => void,
+  ): ClientUnaryCall;
+  inspect(
+    request: InspectRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: InspectResponse) => void,
+  ): ClientUnaryCall;
+  inspect(
+    request: InspectRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: InspectResponse) => void,
   ): ClientUnaryCall;
   /** Ends the head: its runs stay open in the store, its nodes wait for its successor. */
   shutdown(
