@@ -33,6 +33,11 @@ export class Output {
     if (!this.gone.aborted) this.stream.write(text);
   }
 
+  /** Bytes as they are: a reader that is no person gets what was stored. */
+  writeBytes(bytes: Uint8Array): void {
+    if (!this.gone.aborted) this.stream.write(bytes);
+  }
+
   line(text = ''): void {
     this.write(`${text}\n`);
   }

@@ -46,6 +46,16 @@ const COMMANDS: readonly { readonly name: string; readonly describe: string; loa
     load: async () => (await import('./commands/logs.ts')).logs,
   },
   {
+    name: 'show',
+    describe: 'Show one task of a run with all that it left',
+    load: async () => (await import('./commands/show.ts')).show,
+  },
+  {
+    name: 'diagnose',
+    describe: 'Collect in one file what tells why a run does not go on',
+    load: async () => (await import('./commands/diagnose.ts')).diagnose,
+  },
+  {
     name: 'kill',
     describe: 'Stop a run on a cluster; what has a row keeps it, and resume goes on',
     load: async () => (await import('./commands/kill.ts')).kill,

@@ -1,5 +1,11 @@
 /** A run's state as clients see it: one message made from the ledger and the nodes. */
-import { RunState, type InFlight, type RunFindings, type RunSummary, type WatchRunResponse } from '../gen/skein/v1/run.ts';
+import {
+  RunState,
+  type InFlight,
+  type RunFindings,
+  type RunSummary,
+  type WatchRunResponse,
+} from '../gen/skein/v1/run.ts';
 import type { ActiveRun } from './active-run.ts';
 import type { InFlightTask } from './run-ledger.ts';
 

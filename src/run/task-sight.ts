@@ -20,7 +20,14 @@ import {
 } from '../store/layout.ts';
 import type { ObjectInfo, ObjectStore } from '../store/port.ts';
 import { listAll } from '../store/prefix.ts';
-import { canonicalRow, groupRowPaths, parseRow, type CanonicalRow, type RowFile, type StoredRow } from './canonical-row.ts';
+import {
+  canonicalRow,
+  groupRowPaths,
+  parseRow,
+  type CanonicalRow,
+  type RowFile,
+  type StoredRow,
+} from './canonical-row.ts';
 
 /** An object that cannot be read, or not as what it is. */
 export interface SightProblem {

@@ -1,53 +1,69 @@
-/** `skein logs RUN [ID]`: what tasks printed, one or all of them; `-f` goes on until the run ends. */
-import { readManifest, type Manifest } from '../../run/manifest.ts';
-import { readStatus } from '../../run/status.ts';
+/** `skein logs RUN [ID]`: what tasks printed, one or all of them; `-f` goes on, also with those that run, until the run ends. */
 import { SkeinError } from '../../kernel/errors.ts';
-import { parseName, parseRunId } from '../../kernel/ids.ts';
+import { parseRunId } from '../../kernel/ids.ts';
 import { sleep } from '../../kernel/retry.ts';
-import { logName, logsPrefix, parseLogName, rowsPrefix, parseRowName } from '../../store/layout.ts';
+import { readManifest, type Manifest } from '../../run/manifest.ts';
+import { readStatus, type RunStatus } from '../../run/status.ts';
+import {
+  logName,
+  logsPrefix,
+  parseLogName,
+  parsePartialLogName,
+  parseRowName,
+  rowsPrefix,
+  taskRowsPrefix,
+} from '../../store/layout.ts';
 import type { ObjectStore } from '../../store/port.ts';
-import { callPatiently, readPatiently } from '../../store/create-or-confirm.ts';
+import { callPatiently } from '../../store/create-or-confirm.ts';
 import { listAll } from '../../store/prefix.ts';
+import { isBinary, readEnd } from '../../store/read-end.ts';
 import type { CliContext } from '../context.ts';
 import { OK } from '../exit-code.ts';
-import { nearest, type Flags } from '../flags.ts';
-import type { Output } from '../output.ts';
+import type { Flags } from '../flags.ts';
+import { LogFollower, type FollowedAttempt } from '../log-follower.ts';
 import { placeOf } from '../run-place.ts';
-import { parseCount } from '../values.ts';
+import { attemptFlag, noSuchAttempt, taskOfRun } from '../task-of-run.ts';
 
 const LOOK_EVERY_MS = 500;
 /** A heart that did not beat for so long has stopped: nothing more will come. */
 const SILENT_MS = 60_000;
+/** Running tasks of a run that are followed at a time. */
+const MOST_FOLLOWED = 64;
+/** A task that printed nothing has no log: so long after its row one is not waited for. */
+const LOG_AFTER_ROW_MS = 5_000;
 
 /** Does it. The exit code. @throws SkeinError */
 export async function logs(flags: Flags, context: CliContext): Promise<number> {
   const runId = parseRunId('RUN', flags.need('run', 'skein logs RUN'));
   const typedId = flags.get('id');
-  const instanceId = typedId === undefined ? undefined : parseName('ID', typedId);
-  const typedAttempt = flags.get('attempt');
-  const attempt = typedAttempt === undefined ? undefined : parseCount('--attempt', typedAttempt, { min: 1, max: 1e15 });
+  const attempt = attemptFlag(flags);
+  const isFollowing = flags.has('follow');
   await using place = await placeOf(flags, context);
   const { store } = place;
   const manifest = await readManifest(store, runId);
-  if (instanceId !== undefined && !manifest.instance_ids.includes(instanceId)) throw unknownId(manifest, instanceId);
-  const signal = AbortSignal.any([context.stop.drain, context.out.gone]);
+  const instanceId = typedId === undefined ? undefined : taskOfRun(manifest, typedId);
   const wanted = { store, runId, instanceId, attempt };
-
-  const shown = new Set<string>();
-  for (;;) {
-    // Asked before the look, so that the look sees everything when the answer is yes.
-    const isOver = !flags.has('follow') || (await hasEnded(store, manifest, instanceId));
-    for (const name of await logObjects(wanted)) {
-      if (shown.has(name) || signal.aborted) continue;
-      shown.add(name);
-      await print(store, name, instanceId === undefined, context.out);
-    }
-    if (isOver || signal.aborted) break;
-    await sleep(LOOK_EVERY_MS, signal).catch(() => {});
+  const { out, err, stop } = context;
+  const signal = AbortSignal.any([stop.drain, out.gone]);
+  const follower = new LogFollower({
+    store,
+    runId,
+    out,
+    note: (line) => err.line(`skein: ${line}`),
+    isNamed: instanceId === undefined,
+    hasTranscripts: isFollowing,
+  });
+  if (!isFollowing) {
+    const found = await storedLogs(wanted);
+    if (attempt !== undefined && found.length === 0) await requireAttempt(wanted, attempt);
+    if (instanceId !== undefined && found[0] && out.isTerminal) await refuseBinary(wanted, found[0]);
+    for (const each of found) if (!signal.aborted) await follower.look({ ...each, isOver: each.isOver }, { signal });
+  } else {
+    await follow(wanted, manifest, follower, signal);
   }
-  if (shown.size === 0 && !signal.aborted) {
+  if (follower.shown === 0 && !signal.aborted) {
     const whose = instanceId === undefined ? `run ${runId}` : `${instanceId} of run ${runId}`;
-    context.err.line(`skein: ${whose} has no log yet: one is stored when a task ends`);
+    err.line(`skein: ${whose} has no log yet: one is stored when a task ends that printed something`);
   }
   return OK;
 }
@@ -59,44 +75,127 @@ interface Wanted {
   readonly attempt: number | undefined;
 }
 
-/** The log objects to show, by id; of each id the wanted attempt, or the latest. */
-async function logObjects({ store, runId, instanceId, attempt }: Wanted): Promise<string[]> {
-  const attempts = new Map<string, number>();
+async function follow(wanted: Wanted, manifest: Manifest, follower: LogFollower, signal: AbortSignal): Promise<void> {
+  const { store, runId } = wanted;
+  const end = new EndWatch(wanted, manifest);
+  while (!signal.aborted) {
+    const status = await readStatus(store, runId, { signal });
+    // Asked before the look, so that the look sees everything when the answer is yes.
+    const isOver = await end.hasEnded(status);
+    const stored = await storedLogs(wanted);
+    const there = new Set(stored.map((each) => `${each.instanceId} ${each.attempt}`));
+    const running = runningOf(wanted, status, follower).filter(
+      (each) => !there.has(`${each.instanceId} ${each.attempt}`),
+    );
+    for (const each of [...stored, ...running]) if (!signal.aborted) await follower.look(each, { signal });
+    if (isOver) return;
+    await sleep(LOOK_EVERY_MS, signal).catch(() => {});
+  }
+}
+
+/** The logs that are stored, by id; of each id the wanted attempt, or the latest. */
+async function storedLogs({ store, runId, instanceId, attempt }: Wanted): Promise<FollowedAttempt[]> {
+  const found = new Map<string, FollowedAttempt>();
   const prefix = instanceId === undefined ? logsPrefix(runId) : `${logsPrefix(runId)}${instanceId}/`;
   for await (const { name } of listAll(store, prefix)) {
-    const log = parseLogName(name);
+    const whole = parseLogName(name);
+    const log = whole ?? parsePartialLogName(name);
     if (!log || (attempt !== undefined && log.attempt !== attempt)) continue;
-    attempts.set(log.instanceId, Math.max(log.attempt, attempts.get(log.instanceId) ?? 0));
+    const known = found.get(log.instanceId);
+    if (known && (known.attempt > log.attempt || (known.attempt === log.attempt && known.isOver))) continue;
+    found.set(log.instanceId, { instanceId: log.instanceId, attempt: log.attempt, isOver: whole !== undefined });
   }
-  return [...attempts].map(([id, latest]) => logName(runId, id, latest));
+  return [...found.values()];
 }
 
-async function print(store: ObjectStore, name: string, isNamed: boolean, out: Output): Promise<void> {
-  const stored = await readPatiently(store, name);
-  if (!stored) return;
-  const text = stored.bytes.toString('utf8');
-  const { instanceId = '', attempt = 0 } = parseLogName(name) ?? {};
-  if (isNamed) out.line(out.colors.bold(`==> ${instanceId}, attempt ${attempt}`));
-  out.write(text === '' || text.endsWith('\n') ? text : `${text}\n`);
+/** What runs at the moment, by the run's status, and what was followed until now and has no log yet. */
+function runningOf(
+  { instanceId, attempt }: Wanted,
+  status: RunStatus | undefined,
+  follower: LogFollower,
+): FollowedAttempt[] {
+  const inFlight = (status?.in_flight ?? []).map((task) => ({ instanceId: task.instance_id, attempt: task.attempt }));
+  return [...inFlight, ...follower.open]
+    .filter((task) => instanceId === undefined || task.instanceId === instanceId)
+    .filter((task) => attempt === undefined || task.attempt === attempt)
+    .slice(0, MOST_FOLLOWED)
+    .map((task) => ({ ...task, isOver: false }));
 }
 
-async function hasEnded(store: ObjectStore, manifest: Manifest, instanceId: string | undefined): Promise<boolean> {
-  const status = await readStatus(store, manifest.run_id);
-  if (status?.terminal_state || status?.stopped) return true;
-  if (status?.last_heartbeat_ts && Date.now() - status.last_heartbeat_ts * 1000 > SILENT_MS) return true;
-  if (instanceId === undefined) return false;
-  for await (const { name } of listAll(store, `${rowsPrefix(manifest.run_id)}${instanceId}/`)) {
-    // The log follows the row; the run's own end, or the next look, brings it.
-    if (!parseRowName(name)) continue;
-    const log = logName(manifest.run_id, instanceId, 1);
-    const info = await callPatiently(`looking at ${log}`, {}, (signal) => store.stat(log, { signal }));
-    return info !== undefined;
+/** Knows when nothing more will come of a run, or of one task of it. */
+class EndWatch {
+  readonly #wanted: Wanted;
+  readonly #manifest: Manifest;
+  /** When the row of the task was first seen, by the name of its log. */
+  readonly #rowSeenMs = new Map<string, number>();
+
+  constructor(wanted: Wanted, manifest: Manifest) {
+    this.#wanted = wanted;
+    this.#manifest = manifest;
   }
-  return false;
+
+  async hasEnded(status: RunStatus | undefined): Promise<boolean> {
+    if (status?.terminal_state || status?.stopped) return true;
+    const beat = status?.last_heartbeat_ts;
+    if (beat && Date.now() - beat * 1000 > SILENT_MS) return true;
+    const { instanceId } = this.#wanted;
+    return instanceId !== undefined && (await this.#hasTaskEnded(instanceId, status));
+  }
+
+  /** Its row stands, nobody runs it again, and the log, which follows the row, is there or will not come. */
+  async #hasTaskEnded(instanceId: string, status: RunStatus | undefined): Promise<boolean> {
+    const { store, runId, attempt } = this.#wanted;
+    if (attempt === undefined && status?.retrying.includes(instanceId)) return false;
+    if (
+      status?.in_flight.some((task) => task.instance_id === instanceId && (attempt ?? task.attempt) === task.attempt)
+    ) {
+      return false;
+    }
+    let latest = 0;
+    for await (const { name } of listAll(store, taskRowsPrefix(this.#manifest.run_id, instanceId))) {
+      const row = parseRowName(name);
+      if (row && (attempt === undefined || row.attempt === attempt)) latest = Math.max(latest, row.attempt);
+    }
+    if (latest === 0) return false;
+    const log = logName(runId, instanceId, latest);
+    if (await callPatiently(`looking at ${log}`, {}, (signal) => store.stat(log, { signal }))) return true;
+    const seenMs = this.#rowSeenMs.get(log) ?? performance.now();
+    this.#rowSeenMs.set(log, seenMs);
+    return performance.now() - seenMs >= LOG_AFTER_ROW_MS;
+  }
 }
 
-function unknownId({ run_id: runId, instance_ids: ids }: Manifest, instanceId: string): SkeinError {
-  const meant = nearest(instanceId, ids);
-  const hint = meant === undefined ? '' : `; did you mean ${meant}?`;
-  return new SkeinError('INVALID_INPUT', `ID: ${JSON.stringify(instanceId)} is no task of run ${runId}${hint}`);
+/** An attempt without a log may have printed nothing; one that never was is a mistake. @throws SkeinError INVALID_INPUT */
+async function requireAttempt({ store, runId, instanceId }: Wanted, attempt: number): Promise<void> {
+  const attempts = new Set<number>();
+  const below = (rows: string): string => (instanceId === undefined ? rows : `${rows}${instanceId}/`);
+  for await (const { name } of listAll(store, below(rowsPrefix(runId)))) {
+    const row = parseRowName(name);
+    if (row) attempts.add(row.attempt);
+  }
+  for await (const { name } of listAll(store, below(logsPrefix(runId)))) {
+    const log = parseLogName(name);
+    if (log) attempts.add(log.attempt);
+  }
+  for (const task of (await readStatus(store, runId))?.in_flight ?? []) {
+    if (instanceId === undefined || task.instance_id === instanceId) attempts.add(task.attempt);
+  }
+  if (attempts.has(attempt)) return;
+  const whose = instanceId === undefined ? `run ${runId}` : `${instanceId} of run ${runId}`;
+  throw noSuchAttempt(
+    attempt,
+    whose,
+    [...attempts].sort((a, b) => a - b),
+  );
+}
+
+/** A terminal would obey what is in it. @throws SkeinError INVALID_INPUT */
+async function refuseBinary({ store, runId }: Wanted, { instanceId, attempt, isOver }: FollowedAttempt): Promise<void> {
+  if (!isOver) return;
+  const name = logName(runId, instanceId, attempt);
+  const info = await callPatiently(`looking at ${name}`, {}, (signal) => store.stat(name, { signal }));
+  const read = info && (await readEnd(store, info));
+  if (!read || !isBinary(read.bytes)) return;
+  const text = `${instanceId}: the log of attempt ${attempt} is binary, ${read.bytes.byteLength} bytes; write it to a file: skein logs ${runId} ${instanceId} > FILE`;
+  throw new SkeinError('INVALID_INPUT', text, { fields: { field: 'ID' } });
 }

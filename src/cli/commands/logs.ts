@@ -14,11 +14,12 @@ export const logs: Command = {
     store: shared.STORE,
     ...CLUSTER_FLAGS,
     attempt: { value: 'N', describe: 'of which attempt', default: 'the latest' },
-    follow: { describe: 'go on with tasks that end later, until the run ends', alias: 'f' },
+    follow: { describe: 'go on, also with what running tasks print and say, until the run ends', alias: 'f' },
   },
   examples: [
     ['skein logs try-1 beehives_1', 'one task'],
-    ['skein logs try-1 -f', 'every task as it ends'],
+    ['skein logs try-1 beehives_1 -f', 'one that runs: its log and its transcript, as far as they are stored'],
+    ['skein logs try-1 -f', 'every task, until the run ends'],
   ],
   run: async (flags, context) => (await import('../actions/logs.ts')).logs(flags, context),
 };
