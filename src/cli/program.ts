@@ -137,7 +137,8 @@ type Parsed = { readonly kind: 'flags'; readonly flags: Flags } | { readonly kin
 async function parse(command: Command, args: readonly string[], { out }: CliContext): Promise<Parsed> {
   const slots = command.positionals.map(({ name, isOptional }) => (isOptional ? `[${name}]` : `<${name}>`));
   const needed = command.positionals.filter(({ isOptional }) => !isOptional).map(({ name }) => name.toUpperCase());
-  const parser = base(out.stream.columns, `${needed[0]} is missing: skein ${command.name} ${needed.join(' ')}`)
+  const missing = (given: number): string => `${needed[given]} is missing: skein ${command.name} ${needed.join(' ')}`;
+  const parser = base(out.stream.columns, missing)
     .scriptName('skein')
     .command({
       command: [command.name, ...slots].join(' '),
@@ -162,7 +163,8 @@ async function parse(command: Command, args: readonly string[], { out }: CliCont
   return { kind: 'flags', flags: flagsOf(command, argv, args) };
 }
 
-function base(columns = 100, missing = 'an argument is missing') {
+/** @param missing the mistake of a command line with so many positionals, which are too few */
+function base(columns = 100, missing: (given: number) => string = () => 'an argument is missing') {
   return yargs()
     .locale('en')
     .parserConfiguration(PARSER)
@@ -174,6 +176,7 @@ function base(columns = 100, missing = 'an argument is missing') {
     .wrap(Math.max(60, Math.min(columns, 120)))
     .fail((message, error) => {
       // Returning would let the parse go on. All that yargs itself finds wrong is a positional that is missing.
-      throw error ?? new SkeinError('INVALID_INPUT', message.startsWith('Not enough') ? missing : message);
+      const given = /^Not enough .*: got (\d+)/.exec(message)?.[1];
+      throw error ?? new SkeinError('INVALID_INPUT', given === undefined ? message : missing(Number(given)));
     });
 }

@@ -3,7 +3,7 @@ import { SkeinError } from '../kernel/errors.ts';
 import { parseName } from '../kernel/ids.ts';
 import type { Manifest } from '../run/manifest.ts';
 import { nearest, type Flags } from './flags.ts';
-import { parseCount } from './values.ts';
+import { invalid, parseCount } from './values.ts';
 
 /** The id that was typed. @throws SkeinError INVALID_INPUT unless it is one of the run's */
 export function taskOfRun({ run_id: runId, instance_ids: ids }: Manifest, typed: string): string {
@@ -19,7 +19,10 @@ export function taskOfRun({ run_id: runId, instance_ids: ids }: Manifest, typed:
 /** The attempt that was typed, undefined if none was. @throws SkeinError INVALID_INPUT */
 export function attemptFlag(flags: Flags): number | undefined {
   const typed = flags.get('attempt');
-  return typed === undefined ? undefined : parseCount('--attempt', typed, { min: 1, max: 1e15 });
+  if (typed === undefined) return undefined;
+  // As objects are named (B-02): `01` is no attempt.
+  if (typed.startsWith('0')) throw invalid('--attempt', typed, 'is no attempt: 1, 2, 3 …');
+  return parseCount('--attempt', typed, { min: 1, max: 1e15 });
 }
 
 /** @param whose `beehives_1 of run r1`, or `run r1` */

@@ -9,10 +9,20 @@ import { Output } from '../../src/cli/output.ts';
 import { StopSignals } from '../../src/cli/stop-signals.ts';
 import type { CliEnd } from './cli.ts';
 
-export async function runCliHere(
-  args: readonly string[],
-  { cwd, env = {} }: { readonly cwd: string; readonly env?: Readonly<Record<string, string>> },
-): Promise<CliEnd> {
+export interface HereOptions {
+  readonly cwd: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export interface RunningHere extends Disposable {
+  readonly end: Promise<CliEnd>;
+  /** What was written so far. */
+  readonly stdout: () => string;
+  readonly stderr: () => string;
+}
+
+/** Begins it; when the result goes it is asked to end, as by a Ctrl-C. */
+export function startCliHere(args: readonly string[], { cwd, env = {} }: HereOptions): RunningHere {
   const before = process.cwd();
   const texts = { stdout: '', stderr: '' };
   const into = (name: keyof typeof texts): Output => {
@@ -24,18 +34,20 @@ export async function runCliHere(
     });
     return new Output(stream, env);
   };
-  using stop = new StopSignals();
+  const stop = new StopSignals();
   process.chdir(cwd);
-  try {
-    const code = await runCommandLine(args, {
-      env,
-      token: env['SKEIN_TOKEN'],
-      out: into('stdout'),
-      err: into('stderr'),
-      stop,
+  const asked = new AbortController();
+  const either = { drain: AbortSignal.any([stop.drain, asked.signal]), onDrain: undefined };
+  const context = { env, token: env['SKEIN_TOKEN'], out: into('stdout'), err: into('stderr') };
+  const end = runCommandLine(args, { ...context, stop: either as unknown as StopSignals })
+    .then((code) => ({ code, signal: null, ...texts }))
+    .finally(() => {
+      stop[Symbol.dispose]();
+      process.chdir(before);
     });
-    return { code, signal: null, ...texts };
-  } finally {
-    process.chdir(before);
-  }
+  return { end, stdout: () => texts.stdout, stderr: () => texts.stderr, [Symbol.dispose]: () => asked.abort() };
+}
+
+export async function runCliHere(args: readonly string[], options: HereOptions): Promise<CliEnd> {
+  return await startCliHere(args, options).end;
 }
