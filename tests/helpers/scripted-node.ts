@@ -9,6 +9,7 @@ import {
   Outcome,
   type Batch,
   type HeldTask,
+  type Inspected,
   type LinkResponse,
   type ReferenceReady,
 } from '../../src/gen/skein/v1/node.ts';
@@ -41,6 +42,8 @@ export interface ScriptedNodeOptions {
   readonly owedRuns?: readonly string[];
   /** How long `has` waits. Default 5,000. */
   readonly patienceMs?: number;
+  /** What it answers when it is asked what it sees. Default: it says nothing. */
+  readonly sees?: Partial<Inspected>;
   /** Ends every task at once, without an error. */
   readonly isEager?: boolean;
 }
@@ -239,6 +242,13 @@ export class ScriptedNode implements AsyncDisposable {
           if (runId === order.value.runId) this.says(instanceId, Outcome.RETURNED);
         }
         return;
+      case 'inspect': {
+        const { sees } = this.options;
+        const { requestId } = order.value;
+        const nothing = { actors: [], log: [], spoolRows: 0, spoolBytes: 0 };
+        if (sees) this.#link?.send({ $case: 'inspected', value: { ...nothing, ...sees, requestId } });
+        return;
+      }
       case 'welcome':
       case 'referenceAvailable':
         return;
