@@ -65,7 +65,7 @@ describe('a diagnosis of a cluster', () => {
     );
     const { report } = seen;
     expect(report).toMatch(/^n1: connected, boot \S+, data dir \S+$/m);
-    expect(report).toMatch(/=== queue: ok\n2 waiting, 2 started, open at n\d, n\d/);
+    expect(report).toMatch(/=== queue: ok\n0 waiting, 2 handed out and not begun, 2 running; open at n\d, n\d/);
     expect(report).toMatch(/=== spools: ok\nn\d: 0 rows/);
     // The last thing that the task printed, though it is not in the store.
     expect(report).toMatch(/ {4}\| \[timing\] sql\.open done/);
@@ -88,6 +88,15 @@ describe('a diagnosis of a cluster', () => {
     });
     expect(seen.report).toMatch(/--- n2: FAILED: silent for [\d.]+ s: not asked/);
 
+    // What a heartbeat has told outlives the head.
+    await waitUntil(
+      'a beat names what runs',
+      async () => {
+        const text = await readFile(join(dir('store'), 'runs', 'r1', 'status.json'), 'utf8');
+        return (JSON.parse(text) as { in_flight: unknown[] }).in_flight.length > 0;
+      },
+      15_000,
+    );
     head.child.kill('SIGKILL');
     await head.end;
     const dead = await diagnose(...atHead);

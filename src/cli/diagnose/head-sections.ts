@@ -16,7 +16,7 @@ export function headSections(sources: Sources): Section[] {
     of('head', headFindings),
     { name: 'nodes', look: async () => nodeFindings(sources) },
     { name: 'actors', look: async () => actorFindings(sources) },
-    of('queue', queueFindings),
+    of('queue', (answer) => queueFindings(answer, sources.runId)),
     of('spools', spoolFindings),
     of('head log', ({ log }) => logFindings(log, 'head')),
     of('node logs', nodeLogFindings),
@@ -110,21 +110,23 @@ function pendingAlert(live: number, pending: number): string[] {
   return live === 0 && pending > 0 ? [`no actor lives, and ${pending} are pending`] : [];
 }
 
-function queueFindings({ run, status }: InspectResponse): Findings {
+function queueFindings({ run, status }: InspectResponse, runId: string): Findings {
   if (!run) throw new SkippedSection('the run is not active at this head');
   const waiting = run.waiting.reduce((sum, { count }) => sum + count, 0);
+  const out = status?.runs.find((each) => each.runId === runId)?.out ?? run.inFlight.length;
+  const idle = Math.max(0, out - run.inFlight.length);
   const table = tableText(
     ['database', 'waiting'],
     run.waiting.map(({ database, count }) => [database, count]),
     (column) => column === 'waiting',
   );
   const lines = [
-    `${waiting} waiting, ${run.inFlight.length} started, open at ${run.openAt.join(', ') || 'no node'}`,
+    `${waiting} waiting, ${idle} handed out and not begun, ${run.inFlight.length} running; open at ${run.openAt.join(', ') || 'no node'}`,
     ...(run.waiting.length > 0 ? table.split('\n') : []),
     ...run.obstacles,
   ];
-  const isIdle = waiting > 0 && run.inFlight.length === 0 && (status?.nodes.length ?? 0) > 0;
-  return { lines, alerts: [...run.obstacles, ...(isIdle ? [`${waiting} tasks wait and none runs`] : [])] };
+  const isIdle = waiting + idle > 0 && run.inFlight.length === 0 && (status?.nodes.length ?? 0) > 0;
+  return { lines, alerts: [...run.obstacles, ...(isIdle ? [`${waiting + idle} tasks wait and none runs`] : [])] };
 }
 
 function spoolFindings({ nodes, status }: InspectResponse): Findings {
