@@ -103,7 +103,7 @@ describe('a diagnosis of a cluster', () => {
     expect(dead.stdout).toContain(`the head of ${dir('head')} is dead`);
     expect(dead.stdout).toContain('the head of the store is dead: its process on this machine is gone');
     expect(dead.report).toMatch(/=== head: FAILED: --data-dir: head /);
-    expect(dead.report).toMatch(/=== nodes: ok\nas the last heartbeat named them:\nn1, boot/);
+    expect(dead.report).toMatch(/=== nodes: ok\nas the last heartbeat named them:\nn\d, boot/);
     expect(dead.report).toMatch(/=== running tasks: ok\n\S+_\d+, attempt 1: for /);
     expect(dead.report).toMatch(/=== data dir log: ok\n.*"msg":"node silent"/s);
     // Of a node, dead or alive, its own machine tells the same.

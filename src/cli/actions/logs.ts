@@ -30,7 +30,7 @@ const SILENT_MS = 60_000;
 /** Running tasks of a run that are followed at a time. */
 const MOST_FOLLOWED = 64;
 /** A task that printed nothing has no log: so long after its row one is not waited for. */
-const LOG_AFTER_ROW_MS = 5_000;
+const LOG_AFTER_ROW_MS = 3_000;
 
 /** Does it. The exit code. @throws SkeinError */
 export async function logs(flags: Flags, context: CliContext): Promise<number> {
