@@ -146,6 +146,10 @@ export class ScriptedNode implements AsyncDisposable {
     this.#link?.send({ $case: 'health', value: { trouble, spoolBytes: 0, spoolRows: 0, rssBytes: 0 } });
   }
 
+  actors(live: number, pending: number): void {
+    this.#link?.send({ $case: 'actorsChanged', value: { live, pending } });
+  }
+
   runFailed(runId: string, error: string): void {
     this.#link?.send({ $case: 'runFailed', value: { runId, error } });
   }

@@ -61,7 +61,7 @@ describe('logs', () => {
     expect([all.code, all.stderr]).toEqual([0, '']);
   });
 
-  it('follows a task that runs, its log and its transcript, and goes over to the whole log without a word twice (V-02)', async () => {
+  it('follows a task that runs, its log and its transcript, and goes over to the whole log without a word twice', async () => {
     await putRun(store, manifestOf(['beehives_1', 'ferries_1']));
     await say({ in_flight: [{ instance_id: 'beehives_1', elapsed_s: 1, attempt: 2, node: 'n1' }] });
     await put(partialLogName('r1', 'beehives_1', 2), 'one\ntwo\nthr');
@@ -161,7 +161,7 @@ describe('show', () => {
     expect((await skein('show r1 beehives_1 --attempt 2')).stdout).toContain('synthetic   actor-lost: node n1: silent');
   });
 
-  it('shows a task that runs as far as the store has it, and one that nobody has begun (V-02)', async () => {
+  it('shows a task that runs as far as the store has it, and one that nobody has begun', async () => {
     await putRun(store, manifestOf(['beehives_1', 'ferries_1']));
     await say({ in_flight: [{ instance_id: 'beehives_1', elapsed_s: 75, attempt: 1, node: 'n7' }] });
     await put(partialTranscriptName('r1', 'beehives_1'), '{"role":"assistant","content":"thinking"}\n');
@@ -237,7 +237,7 @@ describe('a mistake is one line, exit 2, and nothing is made', () => {
 });
 
 describe('diagnose, from the store alone', () => {
-  it('says what stands out, keeps every part that failed or was skipped with its reason, in one file of the user alone (V-04)', async () => {
+  it('says what stands out, keeps every part that failed or was skipped with its reason, in one file of the user alone (V-04, P-05)', async () => {
     await putRun(store, manifestOf(['beehives_1', 'ferries_1', 'ferries_2']), [
       row('beehives_1', { error: 'no such table: hives' }),
     ]);

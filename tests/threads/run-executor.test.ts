@@ -174,6 +174,17 @@ describe('RunExecutor', () => {
     expect((await store.read(logName('r1', 'runs_1', 1)))?.bytes.toString()).toBe('ran runs_1\n');
   });
 
+  it('stores a row that is too long cut, with a note of what it had, and of which node it is', async () => {
+    const { add, ends, row, store } = await rig();
+    add('huge_1', 'runs_1');
+    await waitUntil('all ended', () => ends.size === 2);
+    expect(ends.get('huge_1')).toEqual({ kind: 'ok' });
+    expect((await store.stat(rowName('r1', 'huge_1', 1)))?.sizeBytes).toBeLessThanOrEqual(8 * 2 ** 20);
+    expect((await row('huge_1'))?.truncated_fields).toEqual({ trajectory: expect.any(Number) });
+    expect((await row('runs_1'))?.truncated_fields).toBeUndefined();
+    expect((await row('runs_1'))?.node).toBe('n1');
+  });
+
   it('bounds the log of a task that prints 200 MB, on the disk and in the store, and no other task waits for it (W-12)', async () => {
     const { add, ends, executor, started, store, logDir } = await rig({ actors: 2 });
     add('floods_1');

@@ -60,4 +60,13 @@ describe('what head and nodes see of a run', () => {
     });
     expect(run).toBeUndefined();
   });
+
+  it('is told with every heartbeat as far as actors go: how many live, and how many never come to life (P-05)', async () => {
+    scene = await ClusterScene.open();
+    const node = await scene.join('n1');
+    node.actors(1, 3);
+    await waitUntil('the head knows', async () => (await scene.status()).nodes[0]?.actorsPending === 3);
+    await scene.run(manifest);
+    expect(await scene.stored()).toMatchObject({ actors: { live: 1, pending: 3 } });
+  });
 });
