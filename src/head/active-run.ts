@@ -61,6 +61,9 @@ export type WriteVerdict = (run: ActiveRun, task: LedgerTask, error: string) => 
 /** Puts the synthetic row of a lost attempt into the store and tells the run what came of it. */
 export type WriteLoss = (run: ActiveRun, task: LedgerTask, cause: string) => void;
 
+/** Looks whether a task that its lost node had not begun has a row all the same, and tells the run. */
+export type LookForRow = (run: ActiveRun, task: LedgerTask) => void;
+
 export interface ActiveRunOptions {
   readonly manifest: RunFacts;
   readonly attempt: number;
@@ -69,6 +72,7 @@ export interface ActiveRunOptions {
   readonly record: RunRecord;
   readonly writeLoss: WriteLoss;
   readonly writeVerdict: WriteVerdict;
+  readonly lookForRow: LookForRow;
   readonly log: Logger;
   /** Tasks that may be out at once; 0 = no limit. */
   readonly maxInFlight: number;
@@ -299,6 +303,12 @@ export class ActiveRun {
     this.#changed();
   }
 
+  /** The store has no row of a task that its lost node had not begun. */
+  neverBegan(key: TaskKey): void {
+    this.ledger.spared(key);
+    this.#changed();
+  }
+
   /** Is it lost, with proof or after its time: what was started gets its row, the rest waits again. What was out there. */
   loseTasks(node: string, cause: string): TaskKey[] {
     const gone = this.ledger.heldBy(node).tasks;
@@ -314,7 +324,8 @@ export class ActiveRun {
   loseTask(task: LedgerTask, node: string, cause: string, isStarted = false): void {
     const wasStarted = isStarted || (task.phase.kind === 'out' && task.phase.startedMs !== undefined);
     if (!wasStarted) {
-      this.ledger.returned(task, node);
+      // Behind a cut it may have begun and ended: only the store knows, and what is done must not be paid for again.
+      if (this.ledger.losing(task)) this.#options.lookForRow(this, task);
       // Who takes back many of them at once says so in one line.
       this.#log.debug({ instance: task.instanceId, attempt: task.attempt, node, cause }, 'not started: waits again');
     } else if (this.ledger.losing(task)) {

@@ -142,6 +142,7 @@ export class Head implements AsyncDisposable {
       nodes: this.#runNodes(),
       writeLoss: losses.write,
       writeVerdict: losses.writeVerdict,
+      lookForRow: losses.look,
       facts: (run) => this.#beatFacts(run),
       settleMs: options.settleMs ?? SETTLE_MS,
       holdsLease: mayAct,

@@ -2,6 +2,8 @@
  * Gives a lost attempt its row: `actor-lost`, with the cause beside it (DESIGN rule 2, W-05), and one that no node can run
  * `dispatch-failure`. First writer wins, so a row that the node had stored before it died speaks instead.
  *
+ * Also looks, before a task of a lost node is handed out again as the same attempt, whether it has its row already.
+ *
  * Invariants: L1 every loss ends in one word to its run: the synthetic row is stored, or a row is there. L2 a store that
  * does not answer is asked again until it does or the head stops; until then the task counts as out.
  */
@@ -14,7 +16,7 @@ import type { Logger } from '../kernel/log.ts';
 import { sleep } from '../kernel/retry.ts';
 import { isErrorRow, parseRow, type StoredRow } from '../run/canonical-row.ts';
 import { isLostRow, lostRow, undispatchedRow } from '../run/synthetic-row.ts';
-import { createOrConfirm } from '../store/create-or-confirm.ts';
+import { createOrConfirm, readPatiently } from '../store/create-or-confirm.ts';
 import { rowName } from '../store/layout.ts';
 import type { ObjectStore, StoredObject } from '../store/port.ts';
 import type { ActiveRun } from './active-run.ts';
@@ -59,6 +61,26 @@ export class Losses {
     const stored = (): void => run.rowFound(key, true);
     void this.#limit(() => this.#store(run, key, bytes, error, stored)).then(this.#options.onSettled);
   };
+
+  /** Looks for the row of `task`'s present attempt and tells `run` what there is. Never throws. */
+  readonly look = (run: ActiveRun, { instanceId, attempt }: LedgerTask): void => {
+    void this.#limit(() => this.#find(run, { instanceId, attempt })).then(this.#options.onSettled);
+  };
+
+  async #find(run: ActiveRun, key: TaskKey): Promise<void> {
+    const { store, log, signal } = this.#options;
+    while (!signal.aborted) {
+      try {
+        const stored = await readPatiently(store, rowName(run.runId, key.instanceId, key.attempt), { signal });
+        if (!stored) return run.neverBegan(key);
+        return this.#standing(run, key, stored, 'its row says so');
+      } catch (error) {
+        if (isSkeinError(error, 'CANCELLED')) return;
+        log.warn({ run: run.runId, ...key, error: describeError(error) }, 'row of a task not looked up yet');
+        await sleep(PAUSE_MS, signal).catch(() => {});
+      }
+    }
+  }
 
   async #store(
     run: ActiveRun,

@@ -256,6 +256,15 @@ export class RunLedger {
     return true;
   }
 
+  /** A task that counted as lost had never begun, as far as the store knows: it waits again, as the same attempt. */
+  spared(key: TaskKey): boolean {
+    const task = this.#current(key);
+    if (task?.phase.kind !== 'losing') return false;
+    this.#leave(task);
+    this.#wait(task, this.#queues.get(task.database), 'front');
+    return true;
+  }
+
   get isNothingOut(): boolean {
     return this.#holdings.count + this.#losing === 0;
   }

@@ -19,7 +19,7 @@ import { storeRows } from '../run/row-source.ts';
 import { acquireRunLease } from '../run/run-lease.ts';
 import { readStoredStatus, type RunStatus } from '../run/status.ts';
 import type { ObjectStore } from '../store/port.ts';
-import { ActiveRun, type RunNodes, type WriteLoss, type WriteVerdict } from './active-run.ts';
+import { ActiveRun, type LookForRow, type RunNodes, type WriteLoss, type WriteVerdict } from './active-run.ts';
 import { adoptRun } from './adopt.ts';
 import type { Grants } from './grants.ts';
 import { Heartbeat, type BeatFacts } from './heartbeat.ts';
@@ -38,6 +38,7 @@ export interface RunStarterOptions {
   readonly nodes: RunNodes;
   readonly writeLoss: WriteLoss;
   readonly writeVerdict: WriteVerdict;
+  readonly lookForRow: LookForRow;
   readonly facts: (run: ActiveRun) => BeatFacts;
   /** How long dispatch waits for the word of nodes. */
   readonly settleMs: number;
@@ -71,7 +72,7 @@ export class RunStarter {
 
   /** @throws SkeinError NOT_FOUND | CORRUPT (manifest) | PREFLIGHT (somebody else works on it) | the store's */
   async start(runId: string, maxInFlight: number): Promise<ActiveRun> {
-    const { store, log, owner, grants, nodes, writeLoss, writeVerdict } = this.#options;
+    const { store, log, owner, grants, nodes, writeLoss, writeVerdict, lookForRow } = this.#options;
     const isCluster = owner.kind === 'daemon';
     const [manifest, lease] = await Promise.all([readManifest(store, runId), this.#lease(runId)]);
     try {
@@ -90,6 +91,7 @@ export class RunStarter {
         record: heartbeat,
         writeLoss,
         writeVerdict,
+        lookForRow,
         log,
         maxInFlight: maxInFlight || manifest.max_in_flight,
         counters: {

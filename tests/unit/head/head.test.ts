@@ -355,6 +355,18 @@ describe('the silence of a node', () => {
     expect(heard.ordersOf('revoke')).toMatchObject([{ runId: 'r1', tasks: [{ instanceId: 'a_1', attempt: 2 }] }]);
   });
 
+  it('hands out again nothing that was begun and ended behind the cut: the store knows', async () => {
+    await open({ lostAfterMs: 400 });
+    const [node, other] = [await scene.join('n1'), await scene.join('n2', { actors: 1 })];
+    await scene.run(noop(['a_1']), 1);
+    await waitUntil('somebody has it', () => node.held.size + other.held.size === 1);
+    const [silent, heard] = node.held.size === 1 ? [node, other] : [other, node];
+    silent.cut();
+    await silent.ends('a_1');
+    expect(await scene.end()).toMatchObject({ state: RunState.DONE, rowsOk: 1, retried: 0 });
+    expect(heard.given).toEqual([]);
+  });
+
   it('may cost a run its tasks before the node is given up: they are revoked when it is back', async () => {
     await open();
     const [node, other] = [await scene.join('n1'), await scene.join('n2', { actors: 1 })];

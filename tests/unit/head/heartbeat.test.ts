@@ -41,6 +41,7 @@ async function adopted(store: ObjectStore, mayWrite = (): boolean => true, troub
     record: heartbeat,
     writeLoss: () => {},
     writeVerdict: () => {},
+    lookForRow: () => {},
     log: createLogger(),
     maxInFlight: 0,
   });

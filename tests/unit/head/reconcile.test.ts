@@ -27,6 +27,7 @@ function runAtNode(): ActiveRun {
     record: { end: async () => {}, stop: async () => {}, halt() {}, names: () => true, beat: async () => {} },
     writeLoss() {},
     writeVerdict() {},
+    lookForRow: (active, { instanceId, attempt }) => active.neverBegan({ instanceId, attempt }),
     log: createLogger(),
     maxInFlight: 0,
   });
