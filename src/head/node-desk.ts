@@ -139,6 +139,7 @@ export class NodeDesk implements NodeListener {
       if (record.isInventoried) this.#reconcile(record, run, held, isNewLife);
       if (wasOpen) run.nodeOpened(record.name);
       if (record.owedRuns.has(run.runId)) run.owes(record.name);
+      else if (record.isInventoried) run.paid(record.name);
       if (!wasOpen && session.state === 'connected') session.send({ $case: 'openRun', value: { runId: run.runId } });
     }
     for (const word of early) {

@@ -102,6 +102,7 @@ export class RunStarter {
       });
       lease.onLost = (by) => run.fenced(`run ${runId}: ${by ? describeHolder(by) : 'another head'} works on it now`);
       this.#expect(runId, adopted.expected, adopted.ledger.holders());
+      this.#oweUntilHeard(run, adopted.expected);
       await heartbeat.start(run);
       return run;
     } catch (error) {
@@ -114,6 +115,20 @@ export class RunStarter {
   bootsOf(runId: string): Map<string, string> {
     const nodes = this.#settling.get(runId)?.nodes ?? [];
     return new Map(nodes.map(({ node, boot_id: boot }) => [node, boot]));
+  }
+
+  /**
+   * A node that an earlier head worked with may have built references that are not stored yet: also a run that has all its
+   * rows does not end before that node has spoken, or its time for that is over.
+   */
+  #oweUntilHeard(run: ActiveRun, nodes: RunStatus['nodes']): void {
+    const { roster, settleMs, signal } = this.#options;
+    const unheard = nodes.map(({ node }) => node).filter((node) => roster.get(node)?.isInventoried !== true);
+    if (unheard.length === 0) return;
+    for (const node of unheard) run.owes(node);
+    // Who has dialled in by then says soon what it owes.
+    const release = (): void => unheard.filter((node) => !roster.get(node)?.session).forEach((node) => run.paid(node));
+    void sleep(settleMs, signal).then(release, () => {});
   }
 
   /** Whether the run still waits for what nodes have to say of it. */

@@ -529,6 +529,37 @@ describe('the death of the head', () => {
     expect(lines.find(({ silent: nodes }) => nodes)?.silent).toEqual(['n1']);
   });
 
+  describe('after the last row', () => {
+    const leftOpen = async (settleMs: number): Promise<void> => {
+      await open({ settleMs });
+      await scene.put(noop(['a_1']));
+      await putRow(scene.store, row('a_1'));
+      const nodes = [{ node: 'n1', data_dir_id: 'd1', boot_id: 'b1', tasks_out: 1 }];
+      await writeStatus(scene.store, 'r1', makeStatus({ last_heartbeat_ts: Date.now() / 1000, nodes }));
+      await scene.client.startRun('r1');
+    };
+
+    it('leaves the run open until the nodes it worked with have said what they still owe, and shipped it (P-07)', async () => {
+      await leftOpen(60_000);
+      let isShipped = false;
+      const ended = scene.end().then(({ state }) => ({ state, isShipped }));
+      const node = await scene.join('n1', { dataDirId: 'd1', bootId: 'b2', owedRuns: ['r1'] });
+      for (let looks = 0; looks < 20; looks += 1) expect((await scene.progress()).state).toBe(RunState.DRAINING);
+      isShipped = true;
+      node.shipped('r1');
+      expect(await ended).toEqual({ state: RunState.DONE, isShipped: true });
+    });
+
+    it('ends the run as soon as they have said that they owe nothing, or after their time for that', async () => {
+      await leftOpen(60_000);
+      await scene.join('n1', { dataDirId: 'd1', bootId: 'b1' });
+      expect(await scene.end()).toMatchObject({ state: RunState.DONE, rowsOk: 1 });
+      await scene[Symbol.asyncDispose]();
+      await leftOpen(300);
+      expect(await scene.end()).toMatchObject({ state: RunState.DONE, rowsOk: 1 });
+    });
+  });
+
   it('with what stands in the store alone, another head goes on (X-05)', async () => {
     await open();
     const node = await scene.join('n1', { isEager: true });
