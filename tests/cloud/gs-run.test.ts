@@ -38,7 +38,7 @@ describe.skipIf(engine === undefined)('the whole job on gs:// in one process', (
     return machine.referenceDigests(at('references'));
   }
 
-  test('gives the rows and references that it gives over a folder, whatever the line does', async () => {
+  test('gives the rows and references that it gives over a folder, whatever the line does (V-07)', async () => {
     const expected = await job('folder', 'file:///data/folder/store');
     expect(Object.keys(expected).toSorted()).toEqual(['beehives', 'ferries', 'glassworks']);
     expect(await job('fair', `gs://${BUCKET}/fair`)).toEqual(expected);

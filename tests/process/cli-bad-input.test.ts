@@ -415,8 +415,9 @@ async function expectRefused({ args, says, env }: Case, type: typeof runCliHere)
 }
 
 describe('bad input', () => {
-  it.for(CASES.filter(({ isProcess }) => !isProcess))('$what: one line, exit 2, nothing made', (bad) =>
-    expectRefused(bad, runCliHere),
+  it.for(CASES.filter(({ isProcess }) => !isProcess))(
+    '$what: one line, exit 2, nothing made (L-02, L-03, V-20)',
+    (bad) => expectRefused(bad, runCliHere),
   );
 });
 
@@ -425,7 +426,7 @@ describe.concurrent('bad input, and the end of the process', () => {
     expectRefused(bad, runCli),
   );
 
-  it('with --json a mistake is also one object on stdout', async ({ expect: expectHere }) => {
+  it('with --json a mistake is also one object on stdout (P-01)', async ({ expect: expectHere }) => {
     const end = await runCli(['submit', '--dataset', join(lab, 'nowhere'), '--all', '--json'], { cwd: lab });
     expectHere(end.code).toBe(2);
     expectHere(end.stderr).toMatch(/^skein: [^\n]+\n$/);

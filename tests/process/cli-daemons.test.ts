@@ -91,7 +91,7 @@ describe('a cluster of daemons', () => {
       expect(text).not.toContain(token);
   });
 
-  it('shows head, nodes and store (P-04)', async () => {
+  it('shows head, nodes and store (P-04, P-05)', async () => {
     const shown = await runCli(['status', ...atHead()], { cwd: home });
     expect([shown.code, shown.stderr]).toEqual([0, '']);
     expect(shown.stdout).toMatch(/^n1 +connected +\d\/2/m);

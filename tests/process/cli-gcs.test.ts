@@ -22,7 +22,7 @@ describe('a run on gs://', () => {
   });
   afterEach(() => server[Symbol.asyncDispose]());
 
-  it('is done, whole and stored once, whatever befalls one call of ten', async () => {
+  it('is done, whole and stored once, whatever befalls one call of ten (V-07)', async () => {
     for (let turn = 0; turn < 12; turn += 1) {
       const skip = 7 + turn * 9;
       server.faults.add({ on: 'create', name: /runs\/r1/, skip, count: 1, fault: { kind: 'lose-answer' } });

@@ -27,7 +27,7 @@ const isThere = (path: string): Promise<boolean> =>
   );
 
 describe('submit', () => {
-  it('runs the gold SQL of every task and puts the results in ./skein-data, all by default (L-14, W-17, V-15)', async () => {
+  it('runs the gold SQL of every task and puts the results in ./skein-data, all by default (L-14, W-17, V-15, N-08)', async () => {
     const cwd = await temporaryFolder();
     const end = await runCli([...ALL, '--json'], { cwd });
     expect(end.code).toBe(0);
@@ -95,7 +95,7 @@ describe('a run and the other commands', () => {
   afterAll(() => rm(home, { recursive: true, force: true }));
   const storeOf = (dir: string): string => join(dir, 'skein-data', 'store', 'runs', 'r1');
 
-  it('is listed (also in the store of SKEIN_STORE), waited for, fetched, and its logs are shown (L-01, L-09, P-01, W-16)', async () => {
+  it('is listed (also in the store of SKEIN_STORE), waited for, fetched, and its logs are shown (L-01, L-09, P-01, W-16, P-14)', async () => {
     const list = await runCli(['list'], { cwd: home });
     expect(list.stdout).toMatch(/^r1 +encode\/slayer\/a-interact +done +2\/2 +0/m);
     const env = { SKEIN_STORE: `file://${join(home, 'skein-data', 'store')}` };
@@ -147,7 +147,7 @@ describe('a run and the other commands', () => {
     expect(await isThere(join(cwd, 'references', 'ferries', '_reference_fp.txt'))).toBe(true);
   });
 
-  it('encodes references without tasks, and says what it found there', async () => {
+  it('encodes references without tasks, and says what it found there (V-28)', async () => {
     const cwd = await temporaryFolder();
     const args = ['encode', '--dataset', EXAMPLE, '--databases', 'glassworks', '--json'];
     const first = await runCli(args, { cwd });

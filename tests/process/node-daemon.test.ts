@@ -310,7 +310,7 @@ describe('a node on a data dir', () => {
     expect(await readdir(join(dir, 'one', 'work'))).toEqual([]);
   });
 
-  it('shares its actors between runs, and never has more of them than it may', async () => {
+  it('shares its actors between runs, and never has more of them than it may (P-48)', async () => {
     const ids = (database: string): string[] => [1, 2, 3, 4, 5].map((n) => `${database}_${n}`);
     await submit(ids('shop'), ORACLE);
     await submit(ids('inn'), { runId: 'r2', ...ORACLE });

@@ -195,6 +195,17 @@ describe('an SQL executor', () => {
     }
   });
 
+  it.skipIf(!existsSync('/proc/self'))('has nothing of its daemon’s environment (P-26)', async () => {
+    process.env['SKEIN_TEST_CANARY'] = 'a-secret';
+    try {
+      await using executor = new SqlExecutor(path);
+      await executor.start();
+      expect(readFileSync(`/proc/${executor.pid}/environ`, 'latin1')).toBe('');
+    } finally {
+      delete process.env['SKEIN_TEST_CANARY'];
+    }
+  });
+
   it('dies with its daemon, even inside a statement that never ends', async () => {
     const parent = daemon(
       `void executor.run(${JSON.stringify(RUNAWAY)}, { timeoutMs: 600000 });

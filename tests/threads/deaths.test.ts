@@ -67,7 +67,7 @@ describe('the death of an actor', () => {
     expect(error?.cause).toMatchObject({ name: 'UserError' });
   });
 
-  test('a full heap is OOM, and other actors are unharmed', async () => {
+  test('a full heap is OOM, and other actors are unharmed (P-22)', async () => {
     const other = CounterActor.remote();
     const counter = CounterActor.options({ maxHeapMb: 16 }).remote();
     expect((await death(counter.fillHeap.remote())).reason).toBe('OOM');

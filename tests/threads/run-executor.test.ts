@@ -58,6 +58,7 @@ interface Rig {
 async function rig(
   options: {
     runId?: string;
+    workDir?: string;
     actors?: number;
     slots?: ActorSlots;
     unresponsiveMs?: number;
@@ -67,7 +68,7 @@ async function rig(
 ): Promise<Rig> {
   const { runId = 'r1', actors = 2, unresponsiveMs = 0, exportName = 'ScriptedTasks' } = options;
   const { faults = new FaultPlan(), slots = new ActorSlots(actors) } = options;
-  const workDir = await temporaryFolder();
+  const { workDir = await temporaryFolder() } = options;
   const plain = createMemoryStore();
   const store = withFaults(plain, faults);
   const host = new ActorHost({ logDir: join(workDir, 'actors'), env: {} });
@@ -77,7 +78,7 @@ async function rig(
   const shipper = new Shipper({ store, runId, log: createLogger() });
   const databasePath = join(workDir, 'farm.sqlite');
   await writeFile(databasePath, '');
-  await mkdir(join(workDir, 'run'));
+  await mkdir(join(workDir, 'run'), { recursive: true });
   const place: DatabasePlace = {
     datasetDir: workDir,
     databasePath,
@@ -303,6 +304,21 @@ describe('RunExecutor', () => {
       'runs_2/attempt-1.dup-1.json',
       'runs_2/attempt-1.json',
     ]);
+  });
+
+  it('gives two starts of one task scratch folders of their own, also in one place (T-05, V-26)', async () => {
+    const workDir = await temporaryFolder();
+    const logs = await Promise.all(
+      [1, 2].map(async () => {
+        const { add, executor, store } = await rig({ workDir });
+        add('shows_1');
+        await waitUntil('its log is stored', async () => (await store.stat(logName('r1', 'shows_1', 1))) !== undefined);
+        await executor.close();
+        return (await store.read(logName('r1', 'shows_1', 1)))!.bytes.toString().split('\n')[1];
+      }),
+    );
+    for (const path of logs) expect(path).toMatch(/\/bird_interact_slayer_otf\/shows_1-/);
+    expect(new Set(logs).size).toBe(2);
   });
 
   it('asks for a slot only when it has something to do, however often others ask', async () => {

@@ -21,7 +21,7 @@ export const constants: Section = {
     differs(
       'N-11',
       'the names of the setup’s markers and of the lock',
-      'the markers of finished downloads are not needed: each database is whole by its own marker',
+      'each database is whole by its own marker; `.download_complete` stands for pre-encoded models, which have none',
     ),
     differs('N-12', 'the names of temporary files', 'all begin with a dot and name their process; dead ones are swept'),
     better('N-13', 'transcripts go up every 20 s', 'every 10 s, and `--snapshot-every` sets it'),

@@ -26,7 +26,7 @@ export const crashes: Section = {
     differs(
       'X-08',
       'the submitter is killed or forgets the run: it ends by itself',
-      'it goes on and is fetched later; machines are not the submitter’s',
+      'on a cluster it goes on and is fetched later, inside a command it is resumed; machines are not the submitter’s',
     ),
     holds('X-09', 'the submitter’s machine is lost: fetch, kill and resubmit from any other'),
     holds('X-10', 'a shard’s upload dies midway: ignored and named'),

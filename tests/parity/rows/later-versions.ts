@@ -40,7 +40,7 @@ export const laterVersions: Section = {
     better('V-22', 'a task has a database file of its own, checked', 'copied through SQLite, write-ahead log included'),
     notOffered('V-23', 'Postgres per machine', 'out of scope'),
     better('V-24', 'phases are timed in the log', 'in the row as well'),
-    holds('V-25', 'logs of actors are not empty, and name their run'),
+    holds('V-25', 'logs of actors are not empty'),
     holds('V-26', 'scratch folders are unique and all of them are shipped'),
     notOffered('V-27', 'half an hour for the tool server to start', 'there is no tool server'),
     differs(

@@ -18,7 +18,7 @@ export const setup: Section = {
     ),
     better(
       'S-05',
-      'required setup appears whole or not at all, is fetched once, and an empty one is fatal',
+      'required setup appears whole or not at all, is fetched once; an absent one is fatal',
       'per database: one that is not whole costs its own tasks only',
     ),
     better(

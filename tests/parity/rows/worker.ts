@@ -33,7 +33,7 @@ export const worker: Section = {
     better(
       'W-11',
       'a heartbeat tells that the run lives, and how it ended',
-      'trouble with the store is counted and tried again; a head that lost its lease is fenced',
+      'trouble with the store is told and tried again; a head that lost its lease is fenced',
     ),
     differs(
       'W-12',

@@ -78,7 +78,7 @@ describe('collation', () => {
     expect(query(third.resultsDb, 'SELECT * FROM run_metadata')).toHaveLength(1);
   });
 
-  it('results.db has the 28 columns of the seed with their types, and the key (C-03, P-37, 3A-16)', async () => {
+  it('results.db has the 28 columns of the seed with their types, and the key (C-03, P-37, 3A-16, 3A-05, 3A-13)', async () => {
     await using temp = await tempDir();
     const usage = { prompt_tokens: 3, cost_usd: 0.5 };
     const { resultsDb, results } = await collated(temp.dir, ['a_1'], {

@@ -38,7 +38,7 @@ async function site(): Promise<
 }
 
 describe('building a reference', () => {
-  it('leaves the files of R-01 and nothing else, with the portable datasource and no path of this machine (R-01, R-02, R-05)', async () => {
+  it('leaves the files of R-01 and nothing else, with the portable datasource and no path of this machine (R-01, R-02, R-05, N-11)', async () => {
     await using at = await site();
     const built = await buildReference(at.request);
     expect(built.wasBuilt).toBe(true);
@@ -110,7 +110,7 @@ describe('building a reference', () => {
     expect(of(6).entities).toEqual(['shop']);
   });
 
-  it('gives the same bytes whatever order the encodes end in', async () => {
+  it('gives the same bytes whatever order the encodes end in (P-46)', async () => {
     await using one = await site();
     await using two = await site();
     const encoder = fakeEncoder({ maxDelayMs: 20 });

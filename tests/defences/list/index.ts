@@ -1,0 +1,8 @@
+/** All defences, in the order in which they are reported. */
+import type { Defence } from '../defence.ts';
+import { cluster } from './cluster.ts';
+import { references } from './references.ts';
+import { rows } from './rows.ts';
+import { stores } from './stores.ts';
+
+export const DEFENCES: readonly Defence[] = [...references, ...rows, ...stores, ...cluster];

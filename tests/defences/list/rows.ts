@@ -1,0 +1,73 @@
+/** What keeps rows, and what is said of them. */
+import { defence, instead, without, type Defence } from '../defence.ts';
+
+export const rows: readonly Defence[] = [
+  defence(
+    'a real row beats a verdict that stands in its place',
+    'node/shipper.ts',
+    instead('if (standing && isSyntheticJson(standing.name, standing.bytes)) {', 'if (!standing) {'),
+    ['threads/run-executor.test.ts', 'keeps a real row that finds a synthetic one'],
+  ),
+  defence(
+    'a verdict never speaks over a real row',
+    'run/canonical-row.ts',
+    instead('if (row && !isSyntheticRow(row)) return found(row, attempt);', 'if (row) return found(row, attempt);'),
+    ['unit/run/canonical-row.test.ts', 'is an earlier real row when a later attempt came to a synthetic one only'],
+  ),
+  defence('the highest attempt speaks', 'run/canonical-row.ts', instead('attempts.toReversed()', 'attempts'), [
+    'unit/run/canonical-row.test.ts',
+    'is that of the highest attempt by number',
+  ]),
+  defence(
+    'a row of another id is no row of this one',
+    'run/canonical-row.ts',
+    instead("if (row['instance_id'] === file.instanceId) return row;", 'if (row) return row;'),
+    ['unit/run/canonical-row.test.ts', 'is unreadable when the highest attempt is cut'],
+  ),
+  defence(
+    'a head finds the row that a node had stored before it calls it lost',
+    'head/losses.ts',
+    instead("if (outcome.kind !== 'conflict') return stored();", 'if (outcome.kind.length > 0) return stored();'),
+    ['unit/head/head.test.ts', 'never writes a verdict over a row that the node had stored'],
+  ),
+  defence(
+    'a start is recorded before the actor hears of it',
+    'node/spool.ts',
+    instead('this.#journal.writeNow();', 'void 0;'),
+    ['unit/node/spool.test.ts', 'a start is with the kernel before'],
+  ),
+  defence(
+    'a grant is on the disk before anything is built under it',
+    'node/spool.ts',
+    instead('await this.#journal.synced();\n    } catch', 'await Promise.resolve();\n    } catch'),
+    ['unit/node/spool.test.ts', 'a grant is with the kernel before'],
+  ),
+  defence(
+    'a changed record of the journal is none',
+    'node/journal-record.ts',
+    without('if (crc32(bytes.subarray(offset + 8, end)) !== bytes.readUInt32LE(offset + 4)) return undefined;'),
+    ['unit/node/journal.test.ts', 'takes a record whose end is missing or changed for none'],
+  ),
+  defence(
+    'nothing submitted is never scored',
+    'frameworks/scoring.ts',
+    instead('if (submittedSql === null || isEmptySql(submittedSql)) {', 'if (submittedSql === null) {'),
+    ['process/sql-scoring.test.ts', 'is never passed by nothing'],
+  ),
+  defence(
+    'a statement without end is killed',
+    'node/sql-executor.ts',
+    instead(
+      "if (answer.kind === 'outcome') return answer.outcome;\n      await this.#end(child);",
+      "if (answer.kind === 'outcome') return answer.outcome;",
+    ),
+    ['process/sql-executor.test.ts', 'kills a runaway statement at its deadline'],
+  ),
+  defence(
+    'a dry run cannot write',
+    'node/sql-executor-process.ts',
+    instead("PRAGMA query_only = ${readOnly ? 'ON' : 'OFF'}", "PRAGMA query_only = ${readOnly ? 'OFF' : 'OFF'}"),
+    ['process/sql-executor.test.ts', 'refuses writes when read-only'],
+    { needsBuild: true },
+  ),
+];
