@@ -39,7 +39,7 @@ export const laterVersions: Section = {
     differs('V-21', 'roots per benchmark', 'one benchmark; caches and references are told apart by content'),
     better('V-22', 'a task has a database file of its own, checked', 'copied through SQLite, write-ahead log included'),
     notOffered('V-23', 'Postgres per machine', 'out of scope'),
-    better('V-24', 'phases are timed in the log', 'in the row as well'),
+    holds('V-24', 'phases are timed in the log'),
     holds('V-25', 'logs of actors are not empty'),
     holds('V-26', 'scratch folders are unique and all of them are shipped'),
     notOffered('V-27', 'half an hour for the tool server to start', 'there is no tool server'),

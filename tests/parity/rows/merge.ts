@@ -14,7 +14,7 @@ export const merge: Section = {
     better(
       'M-04',
       'shard or local, as a whole; equal stays local',
-      'build times are carried, times of files only break ties',
+      'build times are carried; times of files count only where there are none',
     ),
     holds('M-05', 'a slice without the reference’s marker touches nothing and is reported'),
     holds('M-06', 'marker off first, stale files away, content, marker last, all under the lock'),

@@ -17,7 +17,11 @@ export const pains: Section = {
     holds('P-08', 'no two machines encode one database'),
     holds('P-09', 'who waits for a database does other work'),
     holds('P-10', 'no reference is made of two'),
-    better('P-11', 'clocks of other machines decide nothing', 'epochs and build times do, ties by digest'),
+    better(
+      'P-11',
+      'times of files decide between machines',
+      'within a run epochs do, between runs build times, and the digest between equals',
+    ),
     holds('P-12', 'fingerprints are of content and can travel'),
     holds('P-13', 'a changed KB is noticed'),
     holds('P-14', 'settings are resolved at use'),
@@ -27,7 +31,11 @@ export const pains: Section = {
     later('P-18', 'documented lists that drift from code', IMAGE),
     later('P-19', 'builds from a worktree', IMAGE),
     later('P-20', 'tags that depend on stray files', IMAGE),
-    holds('P-21', 'the head runs no tasks'),
+    differs(
+      'P-21',
+      'the head takes no tasks, and its memory is checked',
+      'it takes none; `status` shows its memory, nothing checks it',
+    ),
     differs(
       'P-22',
       'memory per actor',
