@@ -1,5 +1,5 @@
 /** The two caches of a database, and what a task gets of them. */
-import { better, holds, notOffered, type Section } from '../row.ts';
+import { better, differs, holds, notOffered, type Section } from '../row.ts';
 
 export const caches: Section = {
   title: 'Stage 1, stage 2, knowledge graph, task stores (D, R, G, T)',
@@ -23,7 +23,11 @@ export const caches: Section = {
     better('D-09', 'a marked cache is reused', 'only while its inputs are the same'),
     holds('D-10', 'built aside, committed by a rename; left-overs are removed, a peer’s work never'),
     better('D-11', 'one build at a time in a process', 'across processes too where a cache stands that is stale'),
-    holds('D-12', 'force rebuilds both stages'),
+    differs(
+      'D-12',
+      'force rebuilds both stages',
+      'the builder can, no flag asks for it: what has other inputs is rebuilt by itself, the rest is moved away by hand',
+    ),
 
     better('R-01', 'the files of a reference', 'our own record lies beside the folder, so that the files are theirs'),
     better('R-02', 'its fingerprint is that of its inputs', 'encoder and version are compared on reuse too'),
@@ -38,7 +42,7 @@ export const caches: Section = {
     holds('R-07', 'who waited looks again and takes what the peer made'),
     holds('R-08', 'a commit replaces left-overs, and marked folders only when told which'),
     holds('R-09', 'a folder without marker is absent for everybody'),
-    holds('R-10', 'force goes down to stage 1'),
+    differs('R-10', 'force goes down to stage 1', 'as D-12'),
 
     holds('G-01', 'edges from one number, a list or nothing'),
     holds('G-02', 'cycles and what stands on them are deferred, with the cycle named'),
@@ -57,6 +61,10 @@ export const caches: Section = {
     holds('T-02', 'a task’s datasource leads to its own database'),
     holds('T-03', 'what a task must not see is gone from memories, entities and rows'),
     better('T-04', 'no task changes the reference', 'a task that changes nothing needs no copy'),
-    better('T-05', 'scratch folders of two runs do not meet', 'by run, id and attempt in the life of a node'),
+    better(
+      'T-05',
+      'scratch folders of two runs do not meet',
+      'a name of its own per start, below the folder of the run in one life of the node',
+    ),
   ],
 };
