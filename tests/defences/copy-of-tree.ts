@@ -73,7 +73,7 @@ export class CopyOfTree implements AsyncDisposable {
   /** Runs the tests whose titles are named, and no others. @throws Error when they do not end or leave no report */
   async test(
     detectors: readonly Detectors[],
-    { workers, limitMs }: { workers: number; limitMs: number },
+    { workers, testMs, limitMs }: { workers: number; testMs: number; limitMs: number },
   ): Promise<TestRun> {
     const files = [...new Set(detectors.map(({ file }) => `tests/${SUITE_OF[file] ?? file}`))];
     const projects = [...new Set(files.map((file) => file.split('/')[1] ?? ''))];
@@ -83,6 +83,8 @@ export class CopyOfTree implements AsyncDisposable {
       'node_modules/vitest/vitest.mjs',
       [
         ...['run', '--reporter=json', `--outputFile=${report}`, `--maxWorkers=${workers}`, '--no-fsModuleCache'],
+        // What hangs without its defence need not hang for long.
+        `--testTimeout=${testMs}`,
         ...projects.map((project) => `--project=${project}`),
         ...['-t', pattern, ...files],
       ],

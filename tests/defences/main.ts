@@ -11,6 +11,7 @@ import { switchOff, type Defence, type Detectors } from './defence.ts';
 import { DEFENCES } from './list/index.ts';
 
 const AT_ONCE = 2;
+const TEST_MS = 10_000;
 const ONE_MS = 120_000;
 const ALL_MS = 240_000;
 
@@ -31,7 +32,7 @@ async function judge(copy: CopyOfTree, { noticedBy, needsBuild, ...rest }: Defen
       rest.file,
       (source) => switchOff(rest, source),
       needsBuild,
-      () => copy.test(noticedBy, { workers: 1, limitMs: ONE_MS }),
+      () => copy.test(noticedBy, { workers: 1, testMs: TEST_MS, limitMs: ONE_MS }),
     );
     if (run.broken.length > 0) return `BROKEN: ${run.broken[0]?.split('\n')[0]}`;
     const silent = unmatched(noticedBy, run.failed);
@@ -44,7 +45,7 @@ async function judge(copy: CopyOfTree, { noticedBy, needsBuild, ...rest }: Defen
 await using first = await CopyOfTree.make(root);
 await using second = await CopyOfTree.make(root);
 const detectors = chosen.flatMap(({ noticedBy }) => noticedBy);
-const baseline = await first.test(detectors, { workers: AT_ONCE, limitMs: ALL_MS });
+const baseline = await first.test(detectors, { workers: AT_ONCE, testMs: ALL_MS, limitMs: ALL_MS });
 const wrong = [...baseline.failed, ...baseline.broken, ...unmatched(detectors, baseline.passed)];
 for (const name of wrong) console.error(`fails or is absent with every defence in place: ${name}`);
 

@@ -89,9 +89,15 @@ export const cluster: readonly Defence[] = [
     without('if (this.#outbox.bytes > maxQueuedBytes) this.#options.onOverflow?.(this.#outbox.bytes);'),
     ['unit/wire/session.test.ts', 'tells its owner when too much is kept'],
   ),
-  defence('every call shows the token', 'wire/server.ts', without('guard(metadata);'), [
+  defence(
+    'every call shows the token',
+    'wire/handlers.ts',
+    instead('if (timingSafeEqual(digest(presented), expected)) return;', 'if (digest(presented) !== expected) return;'),
+    ['threads/wire-bad-peers.test.ts', 'is told what token it lacks'],
+  ),
+  defence('the token is asked for before anything is read', 'wire/server.ts', without('guard(metadata);'), [
     'threads/wire-bad-peers.test.ts',
-    'is told what token it lacks',
+    'ends a request that dribbles in, and one whose caller has no token',
   ]),
   defence(
     'a request that dribbles in is ended',

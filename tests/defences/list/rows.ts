@@ -28,7 +28,7 @@ export const rows: readonly Defence[] = [
     'a head finds the row that a node had stored before it calls it lost',
     'head/losses.ts',
     instead("if (outcome.kind !== 'conflict') return stored();", 'if (outcome.kind.length > 0) return stored();'),
-    ['unit/head/head.test.ts', 'never writes a verdict over a row that the node had stored'],
+    ['unit/head/row-before-verdict.test.ts', 'a row that reaches the store just before the verdict'],
   ),
   defence(
     'a start is recorded before the actor hears of it',
@@ -51,7 +51,7 @@ export const rows: readonly Defence[] = [
   defence(
     'nothing submitted is never scored',
     'frameworks/scoring.ts',
-    instead('if (submittedSql === null || isEmptySql(submittedSql)) {', 'if (submittedSql === null) {'),
+    instead('submittedSql !== null && !isEmptySql(submittedSql);', 'submittedSql !== null;'),
     ['process/sql-scoring.test.ts', 'is never passed by nothing'],
   ),
   defence(
