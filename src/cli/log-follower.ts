@@ -22,6 +22,9 @@ export interface FollowedAttempt {
   readonly isOver: boolean;
 }
 
+/** As `node/log-slice.ts` writes it. */
+const CUT = /^\[skein: \d+ bytes of this log are left out here\]$/m;
+
 interface Followed {
   readonly log: GrowingObject;
   readonly logText: LineBuffer;
@@ -82,8 +85,15 @@ export class LogFollower {
         this.#options.note(`${instanceId}, attempt ${attempt}: its log is binary; write it to a file to see it`);
         this.#shown.add(key);
       } else {
-        if (growth.isAnew) this.#isReplaced(followed.logText, instanceId, attempt, 'log');
-        this.#write(key, `==> ${instanceId}, attempt ${attempt}`, followed.logText.add(growth.bytes));
+        // Of a log that has grown too long another middle is left out each time: its begin has been shown.
+        const cut = growth.isAnew ? CUT.exec(growth.bytes.toString('latin1'))?.index : undefined;
+        if (growth.isAnew && cut === undefined) this.#isReplaced(followed.logText, instanceId, attempt, 'log');
+        if (cut !== undefined) followed.logText.rest();
+        this.#write(
+          key,
+          `==> ${instanceId}, attempt ${attempt}`,
+          followed.logText.add(growth.bytes.subarray(cut ?? 0)),
+        );
       }
     }
     if (!isOver) return;

@@ -53,6 +53,8 @@ export class LogSlice {
   /** Bytes that `trim` left out for good, not counting those in the saved tail. */
   #leftOut = 0;
   #hasTail = false;
+  /** Of the saved tail. */
+  #savedBytes = 0;
   #isRead = false;
 
   /** Begins at the present end of the log at `path`, which need not exist yet. */
@@ -71,17 +73,33 @@ export class LogSlice {
       const fd = openSync(this.#path, 'r+');
       try {
         const tail = readAt(fd, size - tailBytes, tailBytes);
-        const before = this.#hasTail ? (statSync(this.#tailPath, { throwIfNoEntry: false })?.size ?? 0) : 0;
         writeFileSync(this.#tailPath, tail);
         this.#hasTail = true;
         const lost = fstatSync(fd).size - (this.#start + headBytes) - tail.byteLength;
         ftruncateSync(fd, this.#start + headBytes);
-        this.#leftOut += lost + before;
+        this.#leftOut += lost + this.#savedBytes;
+        this.#savedBytes = tail.byteLength;
       } finally {
         closeSync(fd);
       }
     } catch {
       // A log is never worth a task.
+    }
+  }
+
+  /** How much was printed since the task began, as far as it can be told. */
+  get printedBytes(): number {
+    const size = statSync(this.#path, { throwIfNoEntry: false })?.size ?? 0;
+    return Math.max(0, size - this.#start) + this.#leftOut + this.#savedBytes;
+  }
+
+  /** What `read` would give now; the task goes on. Empty once it was read. */
+  peek(): Buffer {
+    if (this.#isRead) return Buffer.alloc(0);
+    try {
+      return this.#read();
+    } catch {
+      return Buffer.alloc(0);
     }
   }
 

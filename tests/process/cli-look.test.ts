@@ -96,6 +96,21 @@ describe('logs', () => {
     expect(end.stderr).toContain('beehives_1, attempt 1: its log was replaced');
   });
 
+  it('goes on behind the cut of a log that has grown too long', async () => {
+    const cut = (bytes: number): string => `begin\n[skein: ${bytes} bytes of this log are left out here]\n`;
+    await putRun(store, manifestOf(['beehives_1']));
+    await say({ in_flight: [{ instance_id: 'beehives_1', elapsed_s: 1 }] });
+    await put(partialLogName('r1', 'beehives_1', 1), 'begin\nmiddle\n');
+    using following = startCliHere(['logs', 'r1', 'beehives_1', '-f', '--store', url], { cwd });
+    await waitUntil('the begin', () => following.stdout().includes('middle'));
+    await put(partialLogName('r1', 'beehives_1', 1), `${cut(700)}later\n`);
+    await waitUntil('the end', () => following.stdout().includes('later'));
+    await say({ in_flight: [], terminal_state: 'done' });
+    const end = await following.end;
+    expect(end.stdout).toBe(`begin\nmiddle\n${cut(700).slice(6)}later\n`);
+    expect(end.stderr).toBe('');
+  });
+
   it('ends for a task that printed nothing, and for a run whose heart has stopped', async () => {
     await putRun(store, manifestOf(['beehives_1']), [row('beehives_1')]);
     await say({});
