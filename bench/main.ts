@@ -14,6 +14,7 @@ const BENCHES: Readonly<Record<string, () => Promise<{ run(): Promise<BenchRow[]
   'gcs-throughput': () => import('./gcs-throughput.ts'),
   fetch: () => import('./fetch.ts'),
   'main-job': () => import('./main-job.ts'),
+  'list-runs': () => import('./list-runs.ts'),
   cluster: () => import('./cluster.ts'),
 };
 

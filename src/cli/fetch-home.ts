@@ -1,5 +1,6 @@
 /** `fetchRun` with the command's own locks, and its news as lines. */
 import { fetchRun, type FetchExit, type FetchPhase, type FetchResult } from '../head/fetch.ts';
+import { keepPinned } from '../run/pin.ts';
 import { LockKeeper } from '../node/lock-keeper.ts';
 import { describeMerge } from '../reference/merge-report.ts';
 import type { ObjectStore } from '../store/port.ts';
@@ -26,7 +27,7 @@ const PHASES: Readonly<Record<FetchPhase, string>> = {
 export async function fetchHome(options: FetchHome, signal: AbortSignal, view: ProgressView): Promise<FetchResult> {
   const { store, runId, outDir, referenceRoot } = options;
   await using locks = new LockKeeper();
-  return await fetchRun({
+  const fetched = await fetchRun({
     store,
     runId,
     outDir,
@@ -45,6 +46,9 @@ export async function fetchHome(options: FetchHome, signal: AbortSignal, view: P
     signal,
     onPhase: (phase) => view.phase(PHASES[phase]),
   });
+  // What a pinned run brought since it was pinned is to be there tomorrow, too.
+  await keepPinned(store, runId, { signal });
+  return fetched;
 }
 
 const CODES: Readonly<Record<FetchExit, number>> = { ok: OK, errors: ERROR_ROWS, partial: NOT_FINISHED };
@@ -71,7 +75,7 @@ export function fetchLines(result: FetchResult, isBrief: boolean): string[] {
     ...skippedObjects.map(({ name, reason }) => `skipped ${shown(name)}: ${reason}`),
     ...unreadableRows.map(({ path, reason }) => `unreadable rows/${path}: ${reason}`),
     ...strayRows.map((path) => `ignored rows/${path}: that is no attempt's name (attempt-1.json, attempt-2.json …)`),
-    ...(retrying > 0 ? [`missing: ${plural(retrying, 'id')} lost an attempt, and the next one has no row yet`] : []),
+    ...(retrying > 0 ? [`missing: ${plural(retrying, 'id')} run again, and the new attempt has no row yet`] : []),
     ...(ignoredIds > 0 ? [`ignored rows of ${ignoredIds} ids that are not the run's`] : []),
     ...(resultsProblem === undefined ? [] : [`NOT WRITTEN: ${resultsProblem}`]),
   ];

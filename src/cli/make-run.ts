@@ -14,6 +14,7 @@ import {
   type Manifest,
   type ManifestDifference,
 } from '../run/manifest.ts';
+import { createIndex } from '../run/run-index.ts';
 import type { ObjectStore } from '../store/port.ts';
 import type { Submission } from './submission.ts';
 
@@ -76,6 +77,7 @@ export async function makeRun(store: ObjectStore, manifest: Manifest): Promise<M
   switch (outcome.kind) {
     case 'created':
     case 'attached':
+      await createIndex(store, outcome.manifest);
       return outcome.manifest;
     case 'refused':
       throw otherRun(manifest, outcome.differences);

@@ -26,6 +26,11 @@ const COMMANDS: readonly { readonly name: string; readonly describe: string; loa
     load: async () => (await import('./commands/resume.ts')).resume,
   },
   {
+    name: 'resubmit',
+    describe: 'Run again what has no good row: absent, unreadable or an error, as the next attempt',
+    load: async () => (await import('./commands/resubmit.ts')).resubmit,
+  },
+  {
     name: 'wait',
     describe: 'Wait until a run ends',
     load: async () => (await import('./commands/wait.ts')).wait,
@@ -37,8 +42,18 @@ const COMMANDS: readonly { readonly name: string; readonly describe: string; loa
   },
   {
     name: 'list',
-    describe: 'List the runs of a store',
+    describe: 'List the runs of a store, or show one of them',
     load: async () => (await import('./commands/list.ts')).list,
+  },
+  {
+    name: 'pin',
+    describe: 'Keep a run for longer than its bucket does',
+    load: async () => (await import('./commands/pin.ts')).pin,
+  },
+  {
+    name: 'unpin',
+    describe: 'Let a pinned run go as its bucket lets runs go',
+    load: async () => (await import('./commands/pin.ts')).unpin,
   },
   {
     name: 'logs',

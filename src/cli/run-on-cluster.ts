@@ -8,11 +8,8 @@
  */
 import type { RunProgress } from '../embed/run-progress.ts';
 import { describeError, SkeinError } from '../kernel/errors.ts';
-import { ARTIFACT_MARKERS, setupNeeds } from '../reference/setup.ts';
-import { databasesOf, type Manifest } from '../run/manifest.ts';
-import { readCounts } from '../run/run-index.ts';
-import { callPatiently } from '../store/create-or-confirm.ts';
-import { setupDatabasePrefix } from '../store/layout.ts';
+import type { Manifest } from '../run/manifest.ts';
+import { readCounts } from '../run/run-counts.ts';
 import type { ObjectStore } from '../store/port.ts';
 import type { CliContext } from './context.ts';
 import { INTERRUPTED, NOT_FINISHED } from './exit-code.ts';
@@ -20,7 +17,7 @@ import { followRun, type FollowEnd } from './follow-run.ts';
 import type { ProgressView } from './progress-view.ts';
 import type { LiveHead } from './run-place.ts';
 import { summarize, type RunSummary, type SummaryInput } from './run-summary.ts';
-import { bringHome, comboOf, isBug, shipSetup } from './run-to-end.ts';
+import { bringHome, isBug, shipSetup } from './run-to-end.ts';
 
 export interface ClusterRun {
   readonly store: ObjectStore;
@@ -32,21 +29,6 @@ export interface ClusterRun {
   readonly repeatedFlags: string;
   readonly startedMs: number;
   readonly isSetupThere: boolean;
-}
-
-/** Whether all that the run requires of setup stands in the store: then nobody needs its dataset here. */
-export async function isSetupThere(store: ObjectStore, manifest: Manifest): Promise<boolean> {
-  const required = setupNeeds(comboOf(manifest)).filter((need) => need.isRequired);
-  for (const { artifact } of required) {
-    const marker = ARTIFACT_MARKERS[artifact];
-    if (marker === undefined) return false;
-    for (const database of databasesOf(manifest)) {
-      const name = setupDatabasePrefix(manifest.run_id, artifact, database) + marker;
-      const there = await callPatiently(`looking for ${name}`, {}, (signal) => store.stat(name, { signal }));
-      if (!there) return false;
-    }
-  }
-  return true;
 }
 
 /** Brings the setup to the store and the run to the head. From here on it is the cluster's. */

@@ -38,6 +38,8 @@ export interface RunToEnd {
   /** ` --store URL --out DIR`, as the way to go on must repeat them. */
   readonly repeatedFlags: string;
   readonly startedMs: number;
+  /** True: its setup is in the store already, and stays as it is. */
+  readonly isSetupThere?: boolean;
 }
 
 /** What setup a run of this manifest needs. Under mode oracle the row's names say so: raw. */
@@ -92,11 +94,11 @@ export async function runToEnd(run: RunToEnd, context: CliContext, view: Progres
     view.note(`stopping: ${what}Ctrl-C again leaves at once`);
   };
   try {
-    await shipSetup(store, manifest, stop.drain, view);
+    if (!run.isSetupThere) await shipSetup(store, manifest, stop.drain, view);
     const end = await embedded(run, context, (progress) => view.run((last = progress)));
     if (end.kind === 'failed') throw end.error;
     if (end.kind === 'interrupted') {
-      const { readCounts } = await import('../run/run-index.ts');
+      const { readCounts } = await import('../run/run-counts.ts');
       const counts = await readCounts(store, manifest);
       view.note(`interrupted: ${counts.done} of ${counts.expected} ids have a row; ${goOn}`);
       return await summarize({ ...run, counts, progress: last, exitReason: 'interrupted', exitCode: INTERRUPTED });

@@ -3,13 +3,15 @@
  * what was started and where. A fresh run, a resumed one and one whose head died are the same to this (DESIGN "Head life").
  *
  * Invariants: A1 nothing is adopted without the run's lease. A2 what the last status has in flight at a node stays out
- * there until that node speaks or is lost; only a head inside a command, whose node died with it, waits for nobody.
+ * there until that node speaks or is lost; only a head inside a command, whose node died with it, waits for nobody. A3 what
+ * was resubmitted is read from the records of attempts, so that no life of a head takes an old row for a new one's (L-12).
  */
 import pLimit from 'p-limit';
 
 import type { Logger } from '../kernel/log.ts';
 import { canonicalRow, type RowFile } from '../run/canonical-row.ts';
-import { idStateOf, type IdState } from '../run/id-state.ts';
+import { readAttemptRecords, type Floors } from '../run/attempt-record.ts';
+import { idStateOf, rulesOf, type IdState } from '../run/id-state.ts';
 import { databaseOf, type Manifest } from '../run/manifest.ts';
 import { storeRows } from '../run/row-source.ts';
 import type { RunStatus, StoredStatus } from '../run/status.ts';
@@ -42,8 +44,9 @@ export async function adoptRun(options: AdoptOptions): Promise<Adopted> {
   const { manifest, status: stored, log, isCluster } = options;
   const { status } = stored;
   const runId = manifest.run_id;
-  const states = await readStates(options);
-  const attempt = status?.attempt ?? 1;
+  const { floors, highest } = await readAttemptRecords(options.store, runId);
+  const states = await readStates(options, floors);
+  const attempt = Math.max(status?.attempt ?? 1, highest);
   // A run with heartbeats was worked on before: what has no row may have been started.
   const isResumed = status?.last_heartbeat_ts !== undefined && status.last_heartbeat_ts !== null;
   const isOpen = status !== undefined && status.terminal_state === null && !status.stopped;
@@ -56,8 +59,16 @@ export async function adoptRun(options: AdoptOptions): Promise<Adopted> {
     if (state?.kind === 'done') {
       return { instanceId, database, attempt: state.attempt, lost: 0, phase: { kind: 'row', isError: state.isError } };
     }
-    const next = Math.max(attempt, state?.nextAttempt ?? 1);
-    const task: LedgerTask = { instanceId, database, attempt: next, lost: state?.lost ?? 0, phase: WAITING };
+    const floor = floors.get(instanceId);
+    const next = Math.max(attempt, state?.nextAttempt ?? floor ?? 1);
+    const task: LedgerTask = {
+      instanceId,
+      database,
+      attempt: next,
+      lost: state?.lost ?? 0,
+      phase: WAITING,
+      ...(floor !== undefined && { floor }),
+    };
     const flying = inFlight.get(instanceId);
     const fields = { run: runId, instance: instanceId, attempt: next };
     if (isCluster && flying?.node && flying.attempt === next) {
@@ -84,13 +95,14 @@ function byDatabaseAndId(a: LedgerTask, b: LedgerTask): number {
 }
 
 /** What the rows of every id that has any come to; the rows themselves are not kept. */
-async function readStates({ store, manifest }: AdoptOptions): Promise<Map<string, IdState>> {
+async function readStates({ store, manifest }: AdoptOptions, floors: Floors): Promise<Map<string, IdState>> {
   const source = storeRows(store, manifest.run_id);
   const files = await source.list();
   const limit = pLimit(READS_AT_ONCE);
   const states = new Map<string, IdState>();
+  const rules = rulesOf(manifest.retry_lost, floors);
   const read = async (instanceId: string, own: readonly RowFile[]): Promise<void> => {
-    states.set(instanceId, idStateOf(await canonicalRow(own, (file) => source.read(file)), manifest.retry_lost));
+    states.set(instanceId, idStateOf(await canonicalRow(own, (file) => source.read(file)), rules(instanceId)));
   };
   await Promise.all(Array.from(files, ([instanceId, own]) => limit(() => read(instanceId, own))));
   return states;

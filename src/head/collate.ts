@@ -19,7 +19,8 @@ import { describeError, errorFromWire, isSkeinError, SkeinError, type WireError 
 import { armedFailPoint, failPoint } from '../kernel/failpoint.ts';
 import { throwIfCancelled } from '../kernel/retry.ts';
 import { canonicalRow, parseRow, type RowFile, type RowProblem, type StoredRow } from '../run/canonical-row.ts';
-import { idStateOf } from '../run/id-state.ts';
+import { NO_FLOORS, type Floors } from '../run/attempt-record.ts';
+import { idStateOf, rulesOf } from '../run/id-state.ts';
 import type { RunCounts } from '../run/run-counts.ts';
 import { EvalMetrics } from './eval-metrics.ts';
 import { EvalReport } from './eval-report.ts';
@@ -39,6 +40,8 @@ export interface CollateOptions {
    * (`id-state.ts`). Default 0, as for a run that is done.
    */
   readonly retryLost?: number;
+  /** From which attempt on the rows of resubmitted ids count. Default: none was resubmitted. */
+  readonly floors?: Floors;
   /** Where the two files go; made if absent. */
   readonly outDir: string;
   /** How long another program may hold `results.db`. Default 10,000. */
@@ -82,7 +85,8 @@ const STRAYS_NAMED = 100;
 
 /** @throws SkeinError DISK_FULL | STORE_UNAVAILABLE (`eval.json` or the mirror) | CANCELLED */
 export async function collateHere(options: CollateOptions, signal: AbortSignal): Promise<Collation> {
-  const { manifest, rowsDir, outDir, busyTimeoutMs, retryLost = 0, inputs = '' } = options;
+  const { manifest, rowsDir, outDir, busyTimeoutMs, retryLost = 0, floors = NO_FLOORS, inputs = '' } = options;
+  const rules = rulesOf(retryLost, floors);
   const [resultsDb, evalJson] = [join(outDir, 'results.db'), join(outDir, 'eval.json')];
   const rows = mirrorRows(rowsDir);
   const ids = [...new Set(manifest.instance_ids)];
@@ -99,7 +103,7 @@ export async function collateHere(options: CollateOptions, signal: AbortSignal):
     const found: StoredRow[] = [];
     for (const id of ids.slice(start, start + WINDOW)) {
       const canonical = await canonicalRow(files.get(id) ?? [], (file) => rows.read(file));
-      const isDone = idStateOf(canonical, retryLost).kind === 'done';
+      const isDone = idStateOf(canonical, rules(id)).kind === 'done';
       metrics.add(id, canonical, isDone);
       if (canonical.kind !== 'row' || !isDone) continue;
       const database = databaseOf(manifest, id) || (await databaseInRows(canonical.row, files.get(id) ?? [], rows));

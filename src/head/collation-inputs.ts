@@ -1,6 +1,6 @@
 /**
  * What a collation depends on, as one digest that is made while a run is mirrored: the manifest, how many lost attempts are
- * run again, and name, size and time of every row object in the order of the listing.
+ * run again, what was resubmitted, and name, size and time of every row object in the order of the listing.
  *
  * Invariant: I1 the digest is given only if every row that was listed lay in the mirror already, as it was listed: whatever
  * was written or could not be fetched makes the rows be read.
@@ -9,6 +9,7 @@ import { createHash } from 'node:crypto';
 
 import { canonicalJson } from '../kernel/json.ts';
 import { VERSION } from '../kernel/version.ts';
+import type { Floors } from '../run/attempt-record.ts';
 import type { Manifest } from '../run/manifest.ts';
 import type { DownloadOptions } from '../store/prefix.ts';
 
@@ -18,9 +19,9 @@ export class CollationInputs implements Required<Pick<DownloadOptions, 'onListed
   readonly #hash = createHash('sha256');
   #hasChanged = false;
 
-  constructor(manifest: Manifest, retryLost: number) {
+  constructor(manifest: Manifest, retryLost: number, floors: Floors) {
     // What another version makes of the same rows may differ.
-    this.#hash.update(canonicalJson([VERSION, retryLost, manifest]));
+    this.#hash.update(canonicalJson([VERSION, retryLost, [...floors].sort(), manifest]));
   }
 
   readonly onListed: NonNullable<DownloadOptions['onListed']> = (path, { sizeBytes, updatedMs }) => {

@@ -28,6 +28,7 @@ import { CollationInputs } from './collation-inputs.ts';
 import { standingFacts } from './collation-stamp.ts';
 import type { RunCounts } from '../run/run-counts.ts';
 import { withFolderLock } from './folder-lock.ts';
+import { readFloors, type Floors } from '../run/attempt-record.ts';
 import { retryLostOf } from '../run/id-state.ts';
 import { readManifest, type Manifest } from '../run/manifest.ts';
 import { readStatus } from '../run/status.ts';
@@ -96,10 +97,13 @@ async function fetchLocked(options: FetchOptions, manifest: Manifest): Promise<F
   const { store, runId, outDir, signal, onPhase } = options;
   const mirror = join(outDir, runId);
   // Before the rows: those that are there when a run is done are its last ones.
-  const status = await readStatus(store, runId, { signal });
+  const [status, floors] = await Promise.all([
+    readStatus(store, runId, { signal }),
+    readFloors(store, runId, { signal }),
+  ]);
   const retryLost = retryLostOf(manifest, status);
   onPhase?.('mirroring');
-  const inputs = new CollationInputs(manifest, retryLost);
+  const inputs = new CollationInputs(manifest, retryLost, floors);
   const { onListed, onChanged } = inputs;
   const report = await downloadTree(store, runPrefix(runId), mirror, {
     onError: 'skip',
@@ -110,7 +114,7 @@ async function fetchLocked(options: FetchOptions, manifest: Manifest): Promise<F
   });
 
   onPhase?.('collating');
-  const collation = await collated(options, { manifest, retryLost, inputs, mirror });
+  const collation = await collated(options, { manifest, retryLost, floors, inputs, mirror });
   onPhase?.('merging');
   const merge = await mergeMirror(options, mirror);
   const { counts, score, unreadable, strays, retrying, ignoredIds, resultsDb, evalJson, resultsProblem } = collation;
@@ -135,6 +139,7 @@ async function fetchLocked(options: FetchOptions, manifest: Manifest): Promise<F
 interface Mirrored {
   readonly manifest: Manifest;
   readonly retryLost: number;
+  readonly floors: Floors;
   readonly inputs: CollationInputs;
   readonly mirror: string;
 }
@@ -142,7 +147,7 @@ interface Mirrored {
 /** The collation that stands there, if nothing that it depends on has changed since; else a new one. */
 async function collated(
   { outDir, busyTimeoutMs, signal }: FetchOptions,
-  { manifest, retryLost, inputs, mirror }: Mirrored,
+  { manifest, retryLost, floors, inputs, mirror }: Mirrored,
 ): Promise<Collation> {
   const digest = inputs.digest();
   if (!inputs.hasChanged) {
@@ -152,7 +157,7 @@ async function collated(
   }
   const rowsDir = join(mirror, 'rows');
   const timeout = busyTimeoutMs === undefined ? {} : { busyTimeoutMs };
-  return collate({ manifest, rowsDir, outDir, retryLost, inputs: digest, ...timeout }, signal);
+  return collate({ manifest, rowsDir, outDir, retryLost, floors, inputs: digest, ...timeout }, signal);
 }
 
 async function mergeMirror(

@@ -10,7 +10,8 @@
  *
  * Invariants: L1 an id is in exactly one phase. L2 an id that has its row never leaves that phase. L3 ids wait per
  * database in the manifest's (database, id) order (L-15). L4 what is said of another attempt than the current one changes
- * nothing, except that a real row ends an id which nobody has started again.
+ * nothing, except that a real row ends an id which nobody has started again; an error does not, of an attempt before the
+ * one that the id was resubmitted as.
  */
 import { mayRetry } from '../run/id-state.ts';
 import { NodeHoldings, type Holding } from './node-holdings.ts';
@@ -37,6 +38,8 @@ export interface LedgerTask {
   phase: TaskPhase;
   /** A real row of an earlier attempt came while a later one ran: whether it is an error. */
   earlier?: boolean;
+  /** The attempt that a resubmit asked for: errors of those before it say nothing any more (L-12). Default 1. */
+  readonly floor?: number;
 }
 
 /** Which attempt of which task something is said of. */
@@ -186,6 +189,7 @@ export class RunLedger {
   row({ instanceId, attempt }: TaskKey, isError: boolean): RowNews {
     const task = this.#tasks.get(instanceId);
     if (!task || task.phase.kind === 'row') return { kind: 'stale' };
+    if (isError && attempt < (task.floor ?? 1)) return { kind: 'stale' };
     const { phase } = task;
     const isRunning = phase.kind === 'out' && phase.startedMs !== undefined;
     if (attempt < task.attempt && isRunning) {

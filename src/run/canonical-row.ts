@@ -53,7 +53,7 @@ interface RowFacts {
   readonly attempts: readonly number[];
   readonly duplicates: number;
   /** Attempts lost with their actor or node, as far as the choice had to read: all of them when a lost one speaks. */
-  readonly lost: number;
+  readonly lost: readonly number[];
   readonly problems: readonly RowProblem[];
 }
 
@@ -81,7 +81,7 @@ export async function canonicalRow(
   if (files.length === 0) return { kind: 'missing' };
   const attempts = attemptsOf(files);
   const problems: RowProblem[] = [];
-  let lost = 0;
+  const lost: number[] = [];
   const facts = (attempt: number): RowFacts => ({
     attempt,
     attempts,
@@ -108,7 +108,7 @@ export async function canonicalRow(
     if (row && !isSyntheticRow(row)) return found(row, attempt);
     // Below a synthetic row only a real one counts; what cannot be read there changes nothing.
     if (!row && !synthetic) return { kind: 'unreadable', ...facts(attempt) };
-    if (row && isLostRow(row)) lost += 1;
+    if (row && isLostRow(row)) lost.push(attempt);
     synthetic ??= row && { row, attempt };
   }
   if (!synthetic) return { kind: 'missing' };

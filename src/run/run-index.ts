@@ -1,150 +1,94 @@
 /**
- * The runs of a store, one line each (L-09), and the counts of one. Runs are found as folders below `runs/`, never by a
- * scan of all objects (V-12, P-39).
+ * `runs/<id>/index.json`: a run in a few lines, so that a list of runs reads two small objects a run and neither manifests
+ * nor rows (P-39). Written by the submit, and changed by `pin` alone; all that moves stands in the status.
+ *
+ * Invariants: X1 it is a copy of what the manifest says and of nothing else, but for the pin: a run without one, or with
+ * one that cannot be read, is told from its manifest. X2 a pin is set and taken away by compare-and-set.
  */
-import pLimit from 'p-limit';
+import { z } from 'zod';
 
-import type { PersistOptions } from '../store/create-or-confirm.ts';
-import { runIdOf, RUNS_PREFIX } from '../store/layout.ts';
-import type { ObjectStore } from '../store/port.ts';
-import { listFolders } from '../store/prefix.ts';
-import { canonicalRow } from './canonical-row.ts';
-import type { RunCounts } from './run-counts.ts';
-import { idStateOf, retryLostOf } from './id-state.ts';
-import { isManifestError, readManifest, type Manifest } from './manifest.ts';
-import { storeRows } from './row-source.ts';
-import { readStatus, type RunStatus } from './status.ts';
+import { isSkeinError, SkeinError } from '../kernel/errors.ts';
+import { jsonBytes, parseJson } from '../kernel/json.ts';
+import { compareAndSet } from '../store/compare-and-set.ts';
+import { createOrConfirm, readPatiently, type PersistOptions } from '../store/create-or-confirm.ts';
+import { runIndexName } from '../store/layout.ts';
+import type { ObjectStore, StoredObject } from '../store/port.ts';
+import { createdAtMs, type Manifest } from './manifest.ts';
 
-/**
- * `done`, `error`: how it ended. `live`: its heart beats. `stopped`: it does not, and not every id has a row: to be resumed.
- */
-export type RunState = 'done' | 'error' | 'live' | 'stopped';
+const pinSchema = z.looseObject({
+  /** `user@host`. */
+  by: z.string().default(''),
+  at_ms: z.number().default(0),
+});
 
-export interface RunSummary {
-  readonly runId: string;
-  readonly framework: string;
-  readonly queryMode: string;
-  readonly mode: string;
-  readonly state: RunState;
-  /** Ids that have a row, error rows included. */
-  readonly done: number;
-  readonly total: number;
-  /** Error rows among `done`, as the last heartbeat gave them; undefined without one. */
-  readonly errors: number | undefined;
-  readonly createdAtMs: number;
-  /** Undefined if it never beat. */
-  readonly lastHeartbeatMs: number | undefined;
-}
+const indexSchema = z.looseObject({
+  run_id: z.string(),
+  framework: z.string(),
+  query_mode: z.string(),
+  mode: z.string(),
+  /** Ids asked, each counted once. */
+  total: z.number().int(),
+  created_at_ms: z.number().default(0),
+  /** Set: the run outlives the bucket's clearing up (P-40). */
+  pinned: pinSchema.nullable().default(null),
+});
 
-export interface RunList {
-  /** The newest first. */
-  readonly runs: readonly RunSummary[];
-  /** Ids whose manifest is absent or cannot be read. */
-  readonly unreadable: readonly string[];
-}
+export type RunIndex = z.infer<typeof indexSchema>;
+export type Pin = z.infer<typeof pinSchema>;
 
-/** Beats come every few seconds; after this the heart has stopped. */
-const LIVE_WITHIN_MS = 60_000;
-const READS_AT_ONCE = 16;
-
-export async function listRuns(store: ObjectStore, options: PersistOptions = {}): Promise<RunList> {
-  const limit = pLimit(READS_AT_ONCE);
-  const pending: Promise<RunSummary | string>[] = [];
-  for await (const folder of listFolders(store, RUNS_PREFIX, options)) {
-    const runId = runIdOf(folder);
-    if (runId !== undefined) pending.push(limit(() => summaryOrId(store, runId, options)));
-  }
-  const all = await Promise.all(pending);
+/** What the index of a run of `manifest` says as long as nobody pins it. */
+export function indexOf(manifest: Manifest): RunIndex {
   return {
-    runs: all
-      .filter((each) => typeof each !== 'string')
-      .sort((a, b) => b.createdAtMs - a.createdAtMs || (a.runId < b.runId ? 1 : -1)),
-    unreadable: all.filter((each) => typeof each === 'string').sort(),
+    run_id: manifest.run_id,
+    framework: manifest.framework,
+    query_mode: manifest.query_mode,
+    mode: manifest.mode,
+    total: new Set(manifest.instance_ids).size,
+    created_at_ms: createdAtMs(manifest),
+    pinned: null,
   };
 }
 
-/** One run. @throws SkeinError NOT_FOUND | CORRUPT (its manifest) | the store's */
-export async function runSummary(
+/** Writes the run's index unless there is one. @throws SkeinError the store's */
+export async function createIndex(store: ObjectStore, manifest: Manifest, options: PersistOptions = {}): Promise<void> {
+  await createOrConfirm(store, runIndexName(manifest.run_id), jsonBytes(indexOf(manifest), 2), options);
+}
+
+/** The run's index, undefined if it has none that can be read. @throws SkeinError the store's */
+export async function readIndex(
   store: ObjectStore,
   runId: string,
   options: PersistOptions = {},
-  nowMs = Date.now(),
-): Promise<RunSummary> {
-  const [manifest, status] = await Promise.all([readManifest(store, runId), readStatus(store, runId, options)]);
-  const total = new Set(manifest.instance_ids).size;
-  // An ended run's status is its last word; of any other the rows are asked.
-  const done = status?.terminal_state === 'done' ? status.rows_done : await countRows(store, manifest, status, options);
-  const beat = status?.last_heartbeat_ts;
-  return {
-    runId,
-    framework: manifest.framework,
-    queryMode: manifest.query_mode,
-    mode: manifest.mode,
-    state: stateOf(status, done >= total, nowMs),
-    done,
-    total,
-    errors: status?.rows_error,
-    createdAtMs: manifest.created_at_ms,
-    lastHeartbeatMs: beat ? beat * 1000 : undefined,
-  };
-}
-
-/** What became of every id, from the rows themselves: all of them are read. A run that is done retries nothing. */
-export async function readCounts(
-  store: ObjectStore,
-  manifest: Manifest,
-  options: PersistOptions = {},
-): Promise<RunCounts> {
-  const source = storeRows(store, manifest.run_id, options);
-  const [files, status] = await Promise.all([source.list(), readStatus(store, manifest.run_id, options)]);
-  const retryLost = retryLostOf(manifest, status);
-  const limit = pLimit(2 * READS_AT_ONCE);
-  const ids = [...new Set(manifest.instance_ids)];
-  const ends = await Promise.all(
-    ids.map((id) =>
-      limit(async () => {
-        const row = await canonicalRow(files.get(id) ?? [], (file) => source.read(file));
-        const state = idStateOf(row, retryLost);
-        return state.kind === 'done' ? (state.isError ? 'error' : 'ok') : 'missing';
-      }),
-    ),
-  );
-  const count = (end: string): number => ends.filter((each) => each === end).length;
-  const [ok, errors, missing] = [count('ok'), count('error'), count('missing')];
-  return { expected: ids.length, done: ok + errors, ok, errors, missing };
-}
-
-function stateOf(status: RunStatus | undefined, isComplete: boolean, nowMs: number): RunState {
-  if (status?.terminal_state) return status.terminal_state;
-  if (status?.stopped) return isComplete ? 'done' : 'stopped';
-  const beat = status?.last_heartbeat_ts;
-  if (beat && nowMs - beat * 1000 < LIVE_WITHIN_MS) return 'live';
-  return isComplete ? 'done' : 'stopped';
-}
-
-async function summaryOrId(store: ObjectStore, runId: string, options: PersistOptions): Promise<RunSummary | string> {
-  try {
-    return await runSummary(store, runId, options);
-  } catch (error) {
-    if (isManifestError(error)) return runId;
-    throw error;
-  }
+): Promise<RunIndex | undefined> {
+  const stored = await readPatiently(store, runIndexName(runId), options);
+  return stored && parseIndex(stored, runId);
 }
 
 /**
- * Ids of the run that are done. Names tell it, as long as some have none at all, less those that the status knows to be
- * retried; when every id has a name the rows are read.
+ * Pins the run, or unpins it with null. @returns what stood there before
+ * @throws SkeinError STORE_CONFLICT if somebody else keeps changing it; the store's
  */
-async function countRows(
-  store: ObjectStore,
-  manifest: Manifest,
-  status: RunStatus | undefined,
-  options: PersistOptions,
-): Promise<number> {
-  const files = await storeRows(store, manifest.run_id, options).list();
-  const retrying = new Set(status?.retrying);
-  const ids = new Set(manifest.instance_ids);
-  const named = [...ids].filter((id) => files.has(id));
-  if (named.length === ids.size) return (await readCounts(store, manifest, options)).done;
-  return named.filter((id) => !retrying.has(id)).length;
+export async function setPin(store: ObjectStore, manifest: Manifest, pin: Pin | null): Promise<Pin | null> {
+  const runId = manifest.run_id;
+  const name = runIndexName(runId);
+  for (let turn = 0; turn < 5; turn += 1) {
+    const stored = await readPatiently(store, name);
+    const index = (stored && parseIndex(stored, runId)) ?? indexOf(manifest);
+    const isSame = (pin === null) === (index.pinned === null) && (stored !== undefined || pin === null);
+    if (isSame) return index.pinned;
+    const bytes = jsonBytes({ ...index, pinned: pin }, 2);
+    const outcome = await compareAndSet(store, name, bytes, stored?.generation);
+    if (outcome.kind === 'written') return index.pinned;
+  }
+  throw new SkeinError('STORE_CONFLICT', `run ${runId}: somebody else keeps changing ${name}; try again`);
+}
+
+function parseIndex({ name, bytes }: StoredObject, runId: string): RunIndex | undefined {
+  try {
+    const index = indexSchema.safeParse(parseJson(name, bytes)).data;
+    return index?.run_id === runId ? index : undefined;
+  } catch (error) {
+    if (isSkeinError(error, 'CORRUPT')) return undefined;
+    throw error;
+  }
 }

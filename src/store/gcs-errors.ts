@@ -17,6 +17,8 @@ export type Verdict =
   | 'no-bucket'
   | 'no-credentials'
   | 'forbidden'
+  /** The object is under a hold: nobody deletes or replaces it. */
+  | 'held'
   | 'refused'
   | 'corrupt'
   /** The server says that it did nothing, or was never reached. */
@@ -78,7 +80,8 @@ export function verdictOf(thrown: unknown): Verdict {
     case 401:
       return 'no-credentials';
     case 403:
-      return /rate ?limit|quota/i.test(text) ? 'busy' : 'forbidden';
+      if (/rate ?limit|quota/i.test(text)) return 'busy';
+      return /under active \S+ hold/i.test(text) ? 'held' : 'forbidden';
     case 404:
       return /bucket does not exist/i.test(text) ? 'no-bucket' : 'absent';
     case 412:
@@ -123,7 +126,7 @@ export function gcsError(what: string, thrown: unknown, isWrite: boolean, place:
 
 /** Whether another try of the call that failed with `error` can end no better (G2). */
 export function isLastingAnswer(error: SkeinError): boolean {
-  return ['no-bucket', 'no-credentials', 'forbidden'].includes(String(error.fields['verdict'] ?? ''));
+  return ['no-bucket', 'no-credentials', 'forbidden', 'held'].includes(String(error.fields['verdict'] ?? ''));
 }
 
 function mendingCommand(verdict: Verdict, { bucket, endpoint }: GcsPlace): string | undefined {
@@ -134,6 +137,8 @@ function mendingCommand(verdict: Verdict, { bucket, endpoint }: GcsPlace): strin
         : `Make it: curl -X POST -H 'content-type: application/json' -d '{"name":"${bucket}"}' '${endpoint}/storage/v1/b?project=skein'`;
     case 'no-credentials':
       return 'Sign in: gcloud auth application-default login (or name a key file in GOOGLE_APPLICATION_CREDENTIALS)';
+    case 'held':
+      return 'A pinned run keeps its objects; let them go with: skein unpin RUN';
     case 'forbidden':
       return `Allow it: gcloud storage buckets add-iam-policy-binding gs://${bucket} --role=roles/storage.objectUser --member=user:YOU`;
     default:

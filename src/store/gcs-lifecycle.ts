@@ -32,6 +32,20 @@ export async function ensureExpiryRule(bucket: Bucket, prefix: string, days: num
   throw new Error('somebody else keeps changing the bucket');
 }
 
+/** The least age at which a rule of the bucket deletes what lies below `prefix`, undefined if there is none. */
+export async function expiryDaysOf(bucket: Bucket, prefix: string): Promise<number | undefined> {
+  const [metadata] = await bucket.getMetadata();
+  const rules = (metadata.lifecycle?.rule ?? []) as Rule[];
+  const days = rules.flatMap(({ action, condition = {} }) => {
+    const { age, matchesPrefix, ...others } = condition;
+    const isDeletion = action?.type === 'Delete' && typeof age === 'number' && Object.keys(others).length === 0;
+    // A rule without prefixes is for every object.
+    const covers = !Array.isArray(matchesPrefix) || matchesPrefix.some((each) => prefix.startsWith(String(each)));
+    return isDeletion && covers ? [age] : [];
+  });
+  return days.length === 0 ? undefined : Math.min(...days);
+}
+
 function isOurs({ action, condition = {} }: Rule, prefix: string, days: number): boolean {
   const { age, matchesPrefix, ...others } = condition;
   const isOnlyAge = Object.keys(others).length === 0 && age === days && action?.type === 'Delete';

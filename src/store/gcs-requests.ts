@@ -18,6 +18,7 @@ export interface Resource {
   readonly generation?: string | number;
   readonly size?: string | number;
   readonly updated?: string;
+  readonly temporaryHold?: boolean;
 }
 
 export interface Listing {
@@ -37,7 +38,7 @@ type RequestOptions = Parameters<GcsClient['bucket']['request']>[0];
 
 /** Above this an upload goes through a session, as Google advises. */
 const SESSION_ABOVE_BYTES = 8 * 1024 * 1024;
-const FIELDS = 'name,generation,size,updated';
+const FIELDS = 'name,generation,size,updated,temporaryHold';
 
 export const objectPath = (name: string): string => `/o/${encodeURIComponent(name)}`;
 
@@ -51,6 +52,11 @@ export async function listPage(client: GcsClient, query: ListQuery): Promise<Lis
 
 export async function removeObject(client: GcsClient, name: string, generation: string): Promise<void> {
   await ask(client, { method: 'DELETE', uri: objectPath(name), qs: { ifGenerationMatch: generation } });
+}
+
+/** A temporary hold: neither a lifecycle rule nor a caller deletes or replaces the object while it is there. */
+export async function patchHold(client: GcsClient, name: string, temporaryHold: boolean): Promise<void> {
+  await ask(client, { method: 'PATCH', uri: objectPath(name), qs: { fields: FIELDS }, json: { temporaryHold } });
 }
 
 /** Uploads `bytes` if the generation under `name` is `expected`. The new object, as the server has it. */

@@ -18,8 +18,16 @@ import { checkUsable } from './check-usable.ts';
 import { endable, type GcsClient } from './gcs-client.ts';
 import { download, updatedMsOf } from './gcs-download.ts';
 import { gcsError, verdictOf, type GcsPlace } from './gcs-errors.ts';
-import { ensureExpiryRule } from './gcs-lifecycle.ts';
-import { getResource, listPage, removeObject, upload, type ListQuery, type Resource } from './gcs-requests.ts';
+import { ensureExpiryRule, expiryDaysOf } from './gcs-lifecycle.ts';
+import {
+  getResource,
+  listPage,
+  patchHold,
+  removeObject,
+  upload,
+  type ListQuery,
+  type Resource,
+} from './gcs-requests.ts';
 import type { GsPlace } from './gs-url.ts';
 import { objectNameProblem, validateObjectName, validatePrefix } from './object-name.ts';
 import type {
@@ -173,6 +181,28 @@ export class GcsStore implements ObjectStore {
     return this.#call(call, () => ensureExpiryRule(this.#client.bucket, this.#prefix + prefix, days));
   }
 
+  expiryDays(prefix: string, options: CallOptions = {}): Promise<number | undefined> {
+    validatePrefix(prefix);
+    const what = `looking at the lifecycle rules of ${prefix}`;
+    const call = { what, isWrite: false, timeoutMs: this.#metadataMs, signal: options.signal };
+    return this.#call(call, () => expiryDaysOf(this.#client.bucket, this.#prefix + prefix));
+  }
+
+  setHold(name: string, isHeld: boolean, options: CallOptions = {}): Promise<'set' | 'absent'> {
+    const full = this.#full(name);
+    const what = `${isHeld ? 'holding' : 'letting go of'} ${name}`;
+    const call = { what, isWrite: true, timeoutMs: this.#metadataMs, signal: options.signal };
+    return this.#call(call, async () => {
+      try {
+        await patchHold(this.#client, full, isHeld);
+        return 'set';
+      } catch (error) {
+        if (verdictOf(error) === 'absent') return 'absent';
+        throw error;
+      }
+    });
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     // The client holds idle sockets only, which hold up no process.
   }
@@ -218,12 +248,13 @@ export class GcsStore implements ObjectStore {
     return this.#prefix + name;
   }
 
-  #info(name: string, { generation, size, updated }: Resource): ObjectInfo {
+  #info(name: string, { generation, size, updated, temporaryHold }: Resource): ObjectInfo {
     if (generation === undefined || size === undefined || updated === undefined) {
       throw new SkeinError('CORRUPT', `${name} in ${this.url}: the answer lacks generation, size or time`);
     }
     const text = String(generation);
-    return { name, generation: text, sizeBytes: Number(size), updatedMs: updatedMsOf(text, Date.parse(updated)) };
+    const updatedMs = updatedMsOf(text, Date.parse(updated));
+    return { name, generation: text, sizeBytes: Number(size), updatedMs, ...(temporaryHold && { isHeld: true }) };
   }
 
   /** One call: in its turn, bounded, its errors ours. */

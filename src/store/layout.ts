@@ -86,6 +86,16 @@ export const auditedGoldLogName = (runId: string): string => `${runPrefix(runId)
 
 export const statusName = (runId: string): string => `${runPrefix(runId)}status.json`;
 
+/** A run in a few lines, so that a list of runs reads neither manifests nor rows (P-39). */
+export const runIndexName = (runId: string): string => `${runPrefix(runId)}index.json`;
+
+/** Below it: why each attempt beyond the first exists, and which ids it is for (P-50). */
+export const attemptsPrefix = (runId: string): string => `${runPrefix(runId)}attempts/`;
+
+export function attemptRecordName(runId: string, attempt: number): string {
+  return `${attemptsPrefix(runId)}${attemptNumber(attempt)}.json`;
+}
+
 export const rowsPrefix = (runId: string): string => `${runPrefix(runId)}rows/`;
 
 /** `runs/<id>/rows/<iid>/`: all attempts of one task, with late and duplicate rows. */
@@ -177,6 +187,7 @@ export interface TaskAttempt {
 
 const NUMBER = '([1-9][0-9]{0,14})';
 const ROW = new RegExp(`^runs/([^/]+)/rows/([^/]+)/attempt-${NUMBER}(?:\\.(late)|\\.dup-${NUMBER})?\\.json$`);
+const ATTEMPT_RECORD = new RegExp(`^runs/([^/]+)/attempts/${NUMBER}\\.json$`);
 const LOG = new RegExp(`^runs/([^/]+)/logs/([^/]+)/attempt-${NUMBER}\\.log$`);
 const PARTIAL_LOG = new RegExp(`^runs/([^/]+)/logs/([^/]+)/attempt-${NUMBER}\\.partial\\.log$`);
 const SESSION_FILE = new RegExp(`^runs/([^/]+)/sessions/([^/]+)/attempt-${NUMBER}/(.+)$`);
@@ -190,6 +201,12 @@ export function parseRowName(name: string): RowName | undefined {
   const row = { runId, instanceId, attempt: Number(attempt) };
   if (duplicate !== undefined) return { ...row, kind: 'duplicate', duplicate: Number(duplicate) };
   return { ...row, kind: late === undefined ? 'row' : 'late' };
+}
+
+/** The attempt that a record is of, or undefined if `name` is no record's. */
+export function parseAttemptRecordName(name: string): { runId: string; attempt: number } | undefined {
+  const [, runId = '', attempt] = ATTEMPT_RECORD.exec(name) ?? [];
+  return isRunId(runId) ? { runId, attempt: Number(attempt) } : undefined;
 }
 
 /** By instance id, then attempt as a number (attempt 10 after 9), then the row before late before duplicates. */

@@ -2,7 +2,7 @@
  * The bucket's own clearing up (seed-system B-05): runs go after 30 days. A wish, never a condition: who may not set it, or
  * has a store that cannot, runs all the same.
  */
-import { describeError } from '../kernel/errors.ts';
+import { describeError, isSkeinError } from '../kernel/errors.ts';
 import { RUNS_PREFIX } from './layout.ts';
 import type { ObjectStore } from './port.ts';
 
@@ -18,5 +18,18 @@ export async function ensureLifecycle(store: ObjectStore, warn: (text: string) =
     await store.ensureExpiry?.(RUNS_PREFIX, RUN_RETENTION_DAYS);
   } catch (error) {
     warn(`${store.url}: no rule that clears runs away after ${RUN_RETENTION_DAYS} days: ${describeError(error)}`);
+  }
+}
+
+/**
+ * After how many days the bucket of `store` clears runs away; undefined where it does not, or does not let us look.
+ * @throws SkeinError CANCELLED
+ */
+export async function runRetentionDays(store: ObjectStore, signal?: AbortSignal): Promise<number | undefined> {
+  try {
+    return await store.expiryDays?.(RUNS_PREFIX, { ...(signal && { signal }) });
+  } catch (error) {
+    if (isSkeinError(error, 'CANCELLED')) throw error;
+    return undefined;
   }
 }

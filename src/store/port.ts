@@ -16,6 +16,8 @@ export interface ObjectInfo {
   readonly generation: string;
   readonly sizeBytes: number;
   readonly updatedMs: number;
+  /** Whether the store keeps it from deletion and replacement (`setHold`); absent from stores that cannot. */
+  readonly isHeld?: boolean;
 }
 
 export interface StoredObject extends ObjectInfo {
@@ -83,4 +85,11 @@ export interface ObjectStore extends AsyncDisposable {
   checkWritable(): Promise<void>;
   /** Has the bucket itself delete objects below `prefix` after `days`, besides the rules it has. Absent: stores that cannot. */
   ensureExpiry?(prefix: string, days: number, options?: CallOptions): Promise<ExpiryOutcome>;
+  /** After how many days the bucket deletes objects below `prefix` by that rule; undefined if it has none. Absent: as above. */
+  expiryDays?(prefix: string, options?: CallOptions): Promise<number | undefined>;
+  /**
+   * Has the bucket itself refuse to delete or replace `name`, be it by its own rules, or lets it do so again. The same
+   * twice is the same as once. Absent: stores that clear nothing away.
+   */
+  setHold?(name: string, isHeld: boolean, options?: CallOptions): Promise<'set' | 'absent'>;
 }

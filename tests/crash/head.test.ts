@@ -1,6 +1,5 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { fileURLToPath } from 'node:url';
 import { join } from 'node:path';
 
 import { describe, it } from 'vitest';
@@ -9,18 +8,16 @@ import { encodingOf, readGrant } from '../../src/head/grant-record.ts';
 import { HeldState } from '../../src/gen/skein/v1/node.ts';
 import { HEAD_FAIL_POINTS } from '../../src/kernel/failpoint.ts';
 import { jsonBytes, parseJson } from '../../src/kernel/json.ts';
-import { readCounts } from '../../src/run/run-index.ts';
+import { readCounts } from '../../src/run/run-counts.ts';
 import { readStatus } from '../../src/run/status.ts';
 import { manifestName, rowName } from '../../src/store/layout.ts';
 import { openStore } from '../../src/store/open.ts';
 import type { ObjectStore } from '../../src/store/port.ts';
-import { HeadClient } from '../../src/wire/head-client.ts';
 import { manifestOf } from '../helpers/rows.ts';
-import { heldTask, ScriptedNode, TOKEN } from '../helpers/scripted-node.ts';
-import { startChild, type TalkingChild } from '../helpers/talking-child.ts';
+import { KeptHead } from '../helpers/kept-head.ts';
+import { heldTask, ScriptedNode } from '../helpers/scripted-node.ts';
 import { waitUntil } from '../helpers/wait-until.ts';
 
-const CHILD = fileURLToPath(new URL('head-child.ts', import.meta.url));
 const MANIFEST = manifestOf(['a_1', 'a_2'], { framework: 'encode' });
 const POINTS = [
   ...HEAD_FAIL_POINTS,
@@ -30,72 +27,6 @@ const POINTS = [
   'status.before-terminal',
   'head.after-terminal',
 ];
-
-/** A head that is started again whenever it dies. */
-class Heads implements AsyncDisposable {
-  readonly #dir: string;
-  #child: TalkingChild | undefined;
-  #isOver = false;
-  port = 0;
-  deaths = 0;
-
-  constructor(dir: string) {
-    this.#dir = dir;
-  }
-
-  /** Starts the first one, with a fail point armed; each next one without. Resolves once one is ready. */
-  async keep(point: string): Promise<void> {
-    const ready = Promise.withResolvers<void>();
-    const live = async (): Promise<void> => {
-      for (let armed = point; !this.#isOver; armed = '-') {
-        const child = startChild(CHILD, this.#dir, TOKEN, armed);
-        this.#child = child;
-        const ended = new Promise<string | null>((resolve) =>
-          child.process.once('exit', (_, signal) => resolve(signal)),
-        );
-        await child.hear('ready', 60_000).then(
-          (line) => {
-            this.port = Number(line.split(' ')[1]);
-            ready.resolve();
-          },
-          () => {},
-        );
-        if ((await ended) === 'SIGKILL' && !this.#isOver) this.deaths += 1;
-      }
-    };
-    void live();
-    await ready.promise;
-  }
-
-  /** A call that is made again until some head answers it. */
-  async ask<T>(call: (client: HeadClient) => Promise<T>): Promise<T> {
-    let answer: T | undefined;
-    let refusal: unknown;
-    const waiting = waitUntil(
-      'a head answers',
-      async () => {
-        using client = new HeadClient(`127.0.0.1:${this.port}`, { token: TOKEN });
-        try {
-          answer = await call(client);
-          return true;
-        } catch (error) {
-          refusal = error;
-          return false;
-        }
-      },
-      30_000,
-    );
-    await waiting.catch((error: unknown) => {
-      throw new Error(String(error), { cause: refusal });
-    });
-    return answer as T;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#isOver = true;
-    await this.#child?.kill();
-  }
-}
 
 async function rowOf(store: ObjectStore, id: string, attempt: number): Promise<unknown> {
   const stored = await store.read(rowName('r1', id, attempt));
@@ -109,7 +40,7 @@ describe('a head daemon that is killed', () => {
       const dir = await mkdtemp(join(tmpdir(), 'skein-head-'));
       try {
         await using store = await openStore(`file://${dir}`);
-        await using heads = new Heads(dir);
+        await using heads = new KeptHead(dir);
         await heads.keep(point);
         await store.create(manifestName('r1'), jsonBytes(MANIFEST));
         const port = (): number => heads.port;

@@ -17,6 +17,7 @@ import {
   type CliEnd,
   type RunningCli,
 } from '../helpers/cli.ts';
+import { makeNoopDataset } from '../helpers/cluster/noop-dataset.ts';
 import { runCliHere } from '../helpers/command-line.ts';
 import { temporaryFolder } from '../helpers/temporary-folder.ts';
 import { waitUntil } from '../helpers/wait-until.ts';
@@ -186,7 +187,7 @@ describe('a cluster of daemons', () => {
     expect(await isThere(join(cwd, 'h'))).toBe(false);
   });
 
-  it('kill stops a run, and resume at the head completes it (L-08)', async () => {
+  it('kill stops a run, as often as it is told to, and resume at the head completes it (L-08)', async () => {
     const cwd = await temporaryFolder();
     const noop = ['--dataset', EXAMPLE, '--all', '--framework', 'noop', '--query-mode', 'raw', '--max-in-flight', '1'];
     const env = { SKEIN_ADDRESS: ready.address, SKEIN_TOKEN_FILE: dir('head/token') };
@@ -194,8 +195,40 @@ describe('a cluster of daemons', () => {
     const killed = await runCli(['kill', 'r3', '--grace', '0', '--json'], { cwd, env });
     expect(killed.code).toBe(0);
     expect(jsonOf(killed)).toMatchObject({ run_id: 'r3' });
+    // The second time, and by who has the store alone: the same (L-08).
+    expect((await runCli(['kill', 'r3'], { cwd, env })).code).toBe(0);
+    expect((await runCliHere(['kill', 'r3', '--store', `file://${dir('store')}`], { cwd })).code).toBe(0);
     const resumed = await runCli(['resume', 'r3', '--json'], { cwd, env });
     expect(jsonOf(resumed)).toMatchObject({ run_id: 'r3', counts: { expected: 22, missing: 0 }, exit_code: 0 });
+  });
+
+  it('resubmit runs what was lost once more, detached, and wait waits for that attempt (L-11, L-12, X-09)', async () => {
+    const cwd = await temporaryFolder();
+    const env = { SKEIN_ADDRESS: ready.address, SKEIN_TOKEN_FILE: dir('head/token') };
+    // Two attempts of it end their actor, which is more than a run tries by itself.
+    const fields = (index: number) => (index === 0 ? { noop_dies: 2 } : {});
+    const { dir: dataset, ids } = await makeNoopDataset(join(cwd, 'data'), { tasks: 3, fields, hasJournal: false });
+    const noop = ['--dataset', dataset, '--all', '--framework', 'noop', '--query-mode', 'raw'];
+    const first = await runCli(['submit', ...noop, '--run-id', 'r5', '--json'], { cwd, env });
+    expect(jsonOf(first)).toMatchObject({ counts: { ok: 2, errors: 1 }, exit_code: 1 });
+    await rm(dataset, { recursive: true });
+    // From another folder, as from another machine.
+    const elsewhere = await temporaryFolder();
+    const again = await runCli(['resubmit', 'r5', '--detach', '--json'], { cwd: elsewhere, env });
+    expect([again.code, jsonOf(again)]).toMatchObject([0, { run_id: 'r5', exit_reason: 'submitted' }]);
+    const waited = await runCliHere(['wait', 'r5', '--min-attempt', '3', '--poll', '0.1', '--json'], {
+      cwd: elsewhere,
+      env,
+    });
+    expect(jsonOf(waited)).toMatchObject({ exit_reason: 'done', counts: { expected: 3, ok: 3 }, exit_code: 0 });
+    const shown = jsonOf(await runCliHere(['list', 'r5', '--json'], { cwd: elsewhere, env }));
+    expect(shown).toMatchObject({ state: 'done', attempt: 3, attempts: [{ attempt: 3, ids: [ids[0]] }] });
+    for (const times of [1, 2]) {
+      const killed = await runCliHere(['kill', 'r5', '--json'], { cwd: elsewhere, env });
+      expect([times, killed.code, jsonOf(killed)['exit_reason']]).toEqual([times, 0, 'done']);
+    }
+    const good = await runCliHere(['resubmit', 'r5'], { cwd: elsewhere, env });
+    expect([good.code, good.stdout]).toEqual([0, expect.stringContaining('nothing is run again')]);
   });
 
   it('Ctrl-C leaves an attached run to the cluster, and says how to wait for it and how to kill it (L-13, X-07)', async () => {

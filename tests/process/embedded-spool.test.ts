@@ -7,7 +7,7 @@ import { expect, it } from 'vitest';
 
 import { runEmbedded, type EmbeddedRunEnd } from '../../src/embed/embedded-run.ts';
 import { takeKernelLock } from '../../src/node/kernel-lock.ts';
-import { readCounts } from '../../src/run/run-index.ts';
+import { readCounts } from '../../src/run/run-counts.ts';
 import { readManifest } from '../../src/run/manifest.ts';
 import { FaultPlan, withFaults } from '../../src/store/faults.ts';
 import { rowsPrefix } from '../../src/store/layout.ts';

@@ -1,5 +1,5 @@
 /** `skein fetch RUN`: mirror, collate, merge (L-07); at any time, any number of times, also while the run goes on. */
-import { runSummary } from '../../run/run-index.ts';
+import { runDetail } from '../../run/run-list.ts';
 import { parseRunId } from '../../kernel/ids.ts';
 import { CLUSTER_FLAGS } from '../cluster-flags.ts';
 import type { CliContext } from '../context.ts';
@@ -69,7 +69,7 @@ export async function fetch(flags: Flags, context: CliContext): Promise<number> 
   }
   if (result.resultsProblem !== undefined) err.line(`skein: results.db: ${result.resultsProblem}`);
   if (code === NOT_FINISHED && counts.missing > 0) {
-    const { state } = await runSummary(store, runId);
+    const { state } = await runDetail(store, runId);
     const next = state === 'live' ? 'the run goes on: skein wait' : 'go on with: skein resume';
     err.line(
       `skein: ${plural(counts.missing, 'id')} without a row; ${next} ${runId}${shared.repeated(flags, [...WHERE, ...(state === 'live' ? [] : ['out'])])}`,

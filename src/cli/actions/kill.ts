@@ -1,13 +1,14 @@
 /**
  * `skein kill RUN`: nothing of the run is started any more, what runs gets its grace, and the run stays as it then is. A run
- * that nobody works on is given up, so that no head takes it up by itself when it starts.
+ * that nobody works on is given up, so that no head takes it up by itself when it starts. Any machine that reaches head or
+ * store will do, and the second time is as good as the first (L-08).
  */
 import { RunState } from '../../gen/skein/v1/run.ts';
+import { isSkeinError } from '../../kernel/errors.ts';
 import { parseRunId } from '../../kernel/ids.ts';
 import { readManifest } from '../../run/manifest.ts';
-import { readCounts } from '../../run/run-index.ts';
-import { giveUpRun } from '../../run/run-lease.ts';
-import { readStatus } from '../../run/status.ts';
+import { readCounts } from '../../run/run-counts.ts';
+import { stopIdleRun } from '../../run/give-up.ts';
 import type { ObjectStore } from '../../store/port.ts';
 import { CLUSTER_FLAGS } from '../cluster-flags.ts';
 import type { CliContext } from '../context.ts';
@@ -26,7 +27,7 @@ export async function kill(flags: Flags, context: CliContext): Promise<number> {
   await using place = await placeOf(flags, context);
   const { store, head } = place;
   const manifest = await readManifest(store, runId);
-  const isDone = await (head ? stopAtHead(head, runId, graceMs, context) : giveUp(store, runId));
+  const isDone = (head && (await stopAtHead(head, runId, graceMs, context))) ?? (await giveUp(store, runId));
   const counts = await readCounts(store, manifest);
   const state = isDone ? 'done' : 'stopped';
   if (flags.has('json')) {
@@ -39,14 +40,19 @@ export async function kill(flags: Flags, context: CliContext): Promise<number> {
   return OK;
 }
 
-/** Whether every id had its row before the stop. */
+/** Whether every id had its row before the stop; undefined if the head does not know the run: it ended long ago. */
 async function stopAtHead(
   { client }: LiveHead,
   runId: string,
   graceMs: number,
   { stop, err }: CliContext,
-): Promise<boolean> {
-  await client.drainRun(runId, graceMs);
+): Promise<boolean | undefined> {
+  try {
+    await client.drainRun(runId, graceMs);
+  } catch (error) {
+    if (isSkeinError(error, 'NOT_FOUND')) return undefined;
+    throw error;
+  }
   stop.onDrain = () => err.line('skein: the run is being stopped all the same');
   let state: RunState | undefined;
   for await (const progress of client.watchRun(runId)) {
@@ -58,6 +64,7 @@ async function stopAtHead(
 
 async function giveUp(store: ObjectStore, runId: string): Promise<boolean> {
   await refuseHeldRun(store, runId, '');
-  if (!(await giveUpRun(store, runId))) await refuseHeldRun(store, runId, '');
-  return (await readStatus(store, runId))?.terminal_state === 'done';
+  const end = await stopIdleRun(store, runId);
+  if (end === 'held') await refuseHeldRun(store, runId, '');
+  return end === 'done';
 }

@@ -1,17 +1,20 @@
 /** `skein wait RUN`: until the run ends, on what its store says (L-05). The exit code is the run's. */
 import { readManifest } from '../../run/manifest.ts';
-import { readCounts } from '../../run/run-index.ts';
+import { HeadWatch } from '../../run/head-watch.ts';
+import { readCounts } from '../../run/run-counts.ts';
 import { waitForRun, type RunProgress, type WaitResult } from '../../run/run-state.ts';
 import type { RunStatus } from '../../run/status.ts';
 import type { RunProgress as ShownProgress } from '../../embed/run-progress.ts';
+import { CLUSTER_FLAGS } from '../cluster-flags.ts';
 import { parseRunId } from '../../kernel/ids.ts';
 import type { CliContext } from '../context.ts';
-import { exitCodeOfCounts, NOT_FINISHED } from '../exit-code.ts';
+import { ERROR_ROWS, exitCodeOfCounts, NOT_FINISHED } from '../exit-code.ts';
 import type { Flags } from '../flags.ts';
 import { plural } from '../progress-text.ts';
 import { openView, type ProgressView } from '../progress-view.ts';
 import { placeOf } from '../run-place.ts';
-import { parseSeconds } from '../values.ts';
+import * as shared from '../shared-flags.ts';
+import { parseCount, parseSeconds } from '../values.ts';
 
 /** Does it. The exit code. @throws SkeinError */
 export async function wait(flags: Flags, context: CliContext): Promise<number> {
@@ -21,22 +24,29 @@ export async function wait(flags: Flags, context: CliContext): Promise<number> {
   const pollMs = parseSeconds('--poll', flags.get('poll') ?? '2');
   const noProgressMs = parseSeconds('--no-progress', flags.get('no-progress') ?? '3600');
   const stallMs = parseSeconds('--stalled-after', flags.get('stalled-after') ?? '300');
+  const minAttempt = parseCount('--min-attempt', flags.get('min-attempt') ?? '1', { min: 1, max: 1e9 });
   await using place = await placeOf(flags, context);
   const { store } = place;
   using view = await openView(err, flags.has('quiet'));
+  const watch = new HeadWatch(store, runId, { isOnce: pollMs === 0, signal: stop.drain });
+  const repeated = shared.repeated(flags, ['store', ...Object.keys(CLUSTER_FLAGS)]);
   const result = await waitForRun({
     store,
     runId,
     pollMs,
     noProgressMs,
     stallMs,
+    minAttempt,
+    lookAtHead: () => watch.look(),
+    flags: repeated,
     signal: stop.drain,
     onProgress: (progress) => show(view, progress),
   });
   const counts = await readCounts(store, await readManifest(store, runId));
   const code = codeOf(result, exitCodeOfCounts(counts));
   view[Symbol.dispose]();
-  const hint = result.kind === 'done' ? undefined : result.kind === 'error' ? result.error : result.hint;
+  const again = `${plural(counts.errors, 'id')} with an error; run them again with: skein resubmit ${runId}${repeated}`;
+  const hint = result.kind !== 'done' ? result.hint : code === ERROR_ROWS ? again : undefined;
   if (flags.has('json')) {
     const elapsedS = Math.round(performance.now() - startedMs) / 1000;
     const more = hint === undefined ? {} : { hint };

@@ -16,6 +16,11 @@ export const wait: Command = {
       describe: 'give up when nothing new came for so long; 0 = never',
       default: '3600',
     },
+    'min-attempt': {
+      value: 'N',
+      describe: 'only what this attempt and later ones bring counts, for the ids that were resubmitted as such',
+      default: '1',
+    },
     'stalled-after': { value: 'SECONDS', describe: 'how old a heartbeat may be', default: '300' },
     quiet: { describe: 'nothing but errors' },
     json: shared.JSON_FLAG,
@@ -23,6 +28,7 @@ export const wait: Command = {
   examples: [
     ['skein wait try-1 --store file:///data/store', 'from another terminal, or another machine'],
     ['skein wait try-1 --address 10.0.0.5:6380 --token-file token', 'the head says where the store is'],
+    ['skein wait try-1 --min-attempt 2', 'until what was resubmitted as attempt 2 has ended'],
     ['skein wait try-1 --poll 0 || echo not yet', 'just look'],
   ],
   run: async (flags, context) => (await import('../actions/wait.ts')).wait(flags, context),

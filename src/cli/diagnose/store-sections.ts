@@ -2,7 +2,8 @@
 import pLimit from 'p-limit';
 
 import { canonicalRow } from '../../run/canonical-row.ts';
-import { idStateOf, retryLostOf } from '../../run/id-state.ts';
+import { readFloors } from '../../run/attempt-record.ts';
+import { idStateOf, retryLostOf, rulesOf } from '../../run/id-state.ts';
 import { parseLease, type LeaseDocument } from '../../run/lease.ts';
 import type { Manifest } from '../../run/manifest.ts';
 import { isProcessGone } from '../../run/process-identity.ts';
@@ -80,7 +81,8 @@ async function rowFindings(
 ): Promise<Findings> {
   const source = storeRows(store, manifest.run_id, { signal });
   const files = await source.list();
-  const retryLost = retryLostOf(manifest, status);
+  const floors = await readFloors(store, manifest.run_id, { signal });
+  const rules = rulesOf(retryLostOf(manifest, status), floors);
   const limit = pLimit(READS_AT_ONCE);
   const errors = new Map<string, string[]>();
   const open = new Map<string, string[]>();
@@ -97,7 +99,7 @@ async function rowFindings(
         signal.throwIfAborted();
         const row = await canonicalRow(files.get(id) ?? [], (file) => source.read(file));
         if (row.kind !== 'missing') problems.push(...row.problems.map(({ path, reason }) => `rows/${path}: ${reason}`));
-        const state = idStateOf(row, retryLost);
+        const state = idStateOf(row, rules(id));
         if (state.kind === 'open') return name(open, state.why, id);
         if (!state.isError || row.kind !== 'row') return void (ok += 1);
         name(errors, String(row.row['error']).split('\n', 1)[0]?.slice(0, 200) ?? '', id);

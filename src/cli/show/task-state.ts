@@ -1,6 +1,7 @@
 /** Where a task of a run stands, and why one row of it counts: in words, from its rows and the run's status. */
 import type { CanonicalRow } from '../../run/canonical-row.ts';
-import { idStateOf, retryLostOf } from '../../run/id-state.ts';
+import { readFloors } from '../../run/attempt-record.ts';
+import { idStateOf, retryLostOf, rulesOf } from '../../run/id-state.ts';
 import type { Manifest } from '../../run/manifest.ts';
 import type { RunStatus } from '../../run/status.ts';
 import type { TaskObjects } from '../../run/task-sight.ts';
@@ -29,9 +30,10 @@ export interface TaskState {
 }
 
 export async function taskState(facts: TaskStateFacts): Promise<TaskState> {
-  const { manifest, status, objects, running } = facts;
+  const { store, manifest, status, objects, running, instanceId } = facts;
   const { canonical } = objects;
-  const state = idStateOf(canonical, retryLostOf(manifest, status));
+  const floors = await readFloors(store, manifest.run_id);
+  const state = idStateOf(canonical, rulesOf(retryLostOf(manifest, status), floors)(instanceId));
   const speaks = whyItSpeaks(objects);
   const none = { why: '', speaks, node: '', elapsedS: 0 };
   if (running) return { ...none, kind: 'running', node: running.node, elapsedS: running.elapsed_s };

@@ -32,6 +32,12 @@ export function refusal(error: Refused, bucket: string, name: string, isMedia: b
     }
     case 'precondition':
       return googleError(412, 'conditionNotMet', 'At least one of the pre-conditions you specified did not hold.');
+    case 'held':
+      return googleError(
+        403,
+        'objectUnderActiveHold',
+        `Object '${bucket}/${name}' is under active Temporary hold and cannot be deleted, overwritten or archived until hold is removed.`,
+      );
     case 'not-modified':
       return { status: 304, body: Buffer.alloc(0) };
     case 'bad-name':
@@ -56,6 +62,7 @@ export function objectResource(bucket: string, stored: Stored): Record<string, u
     etag: Buffer.from(stored.generation).toString('base64'),
     timeCreated: time,
     updated: time,
+    ...(stored.temporaryHold !== undefined && { temporaryHold: stored.temporaryHold }),
   };
 }
 

@@ -14,6 +14,8 @@ export interface Stored {
   readonly crc32c: string;
   readonly updatedMs: number;
   readonly contentType: string;
+  /** Under a temporary hold it can be neither deleted nor replaced, by nobody. */
+  readonly temporaryHold?: boolean;
 }
 
 /** As in the query of a request. Absent: no condition. */
@@ -30,7 +32,7 @@ export interface UploadFacts {
   readonly crc32c?: string | undefined;
 }
 
-export type Refusal = 'absent' | 'precondition' | 'not-modified' | 'bad-name' | { readonly badHash: string };
+export type Refusal = 'absent' | 'held' | 'precondition' | 'not-modified' | 'bad-name' | { readonly badHash: string };
 
 export class Refused extends Error {
   readonly why: Refusal;
@@ -39,6 +41,11 @@ export class Refused extends Error {
     super(typeof why === 'string' ? why : why.badHash);
     this.why = why;
   }
+}
+
+interface LifecycleRule {
+  readonly action: { readonly type: string };
+  readonly condition: { readonly age?: number; readonly matchesPrefix?: readonly string[] };
 }
 
 export interface ListQuery {
@@ -88,6 +95,7 @@ export class GcsBucket {
     const standing = this.#objects.get(name)?.generation ?? '0';
     if (ifGenerationMatch !== undefined && ifGenerationMatch !== standing) throw new Refused('precondition');
     if (ifGenerationNotMatch !== undefined && ifGenerationNotMatch === standing) throw new Refused('precondition');
+    if (this.#objects.get(name)?.temporaryHold) throw new Refused('held');
   }
 
   put(name: string, bytes: Buffer, conditions: Conditions, facts: UploadFacts = {}): Stored {
@@ -136,7 +144,29 @@ export class GcsBucket {
     const { ifGenerationMatch, ifGenerationNotMatch } = conditions;
     if (ifGenerationMatch !== undefined && ifGenerationMatch !== generation) throw new Refused('precondition');
     if (ifGenerationNotMatch === generation) throw new Refused('precondition');
+    if (this.#objects.get(name)?.temporaryHold) throw new Refused('held');
     this.#objects.delete(name);
+    this.#sorted = undefined;
+  }
+
+  /** Changes what is said of an object; its generation stays. */
+  patch(name: string, conditions: Conditions, { temporaryHold }: { readonly temporaryHold?: boolean }): Stored {
+    const patched = { ...this.get(name, conditions), ...(temporaryHold !== undefined && { temporaryHold }) };
+    this.#objects.set(name, patched);
+    return patched;
+  }
+
+  /** What the bucket's own lifecycle rules do when it is `nowMs`: deletions by age, for as far as nothing is held. */
+  clearUp(nowMs: number): void {
+    const { rule = [] } = (this.resource['lifecycle'] ?? {}) as { rule?: readonly LifecycleRule[] };
+    for (const { action, condition } of rule) {
+      const { age, matchesPrefix } = condition;
+      if (action.type !== 'Delete' || age === undefined) continue;
+      for (const { name, updatedMs, temporaryHold } of this.all()) {
+        const isMeant = matchesPrefix === undefined || matchesPrefix.some((prefix) => name.startsWith(prefix));
+        if (isMeant && !temporaryHold && nowMs - updatedMs >= age * 86_400_000) this.#objects.delete(name);
+      }
+    }
     this.#sorted = undefined;
   }
 

@@ -1,7 +1,16 @@
 /** What the server can be told to do wrong, call by call: `PlanOf` with faults that only a socket can have. */
 import { PlanOf, type RuleOf } from '../../../src/store/faults.ts';
 
-export type ServerOperation = 'create' | 'replace' | 'read' | 'stat' | 'list' | 'remove' | 'session' | 'bucket';
+export type ServerOperation =
+  | 'create'
+  | 'replace'
+  | 'read'
+  | 'stat'
+  | 'list'
+  | 'remove'
+  | 'patch'
+  | 'session'
+  | 'bucket';
 
 export type ServerFault =
   /** An error of Google's shape; with `afterDoing` the work was done all the same. */

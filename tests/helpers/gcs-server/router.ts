@@ -82,6 +82,13 @@ export class Router {
         return { status: 204, body: Buffer.alloc(0) };
       });
     }
+    if (method === 'PATCH') {
+      return plain('patch', name, (body) => {
+        if (bucket === undefined) return noSuchBucket();
+        const patched = bucket.patch(name, conditions, JSON.parse(body.toString()) as { temporaryHold?: boolean });
+        return jsonAnswer(200, objectResource(bucketName, patched));
+      });
+    }
     const isMedia = query.get('alt') === 'media';
     const work = (): Answer => {
       if (bucket === undefined) return noSuchBucket();

@@ -8,7 +8,7 @@ import { fetchRun, type FetchOptions, type FetchResult } from '../../../src/head
 import { withFolderLock } from '../../../src/head/folder-lock.ts';
 import { describeMerge } from '../../../src/reference/merge-report.ts';
 import { uploadShard } from '../../../src/reference/shard.ts';
-import { readCounts } from '../../../src/run/run-index.ts';
+import { readCounts } from '../../../src/run/run-counts.ts';
 import { makeStatus, writeStatus } from '../../../src/run/status.ts';
 import { lostRow } from '../../../src/run/synthetic-row.ts';
 import { FaultPlan, withFaults } from '../../../src/store/faults.ts';

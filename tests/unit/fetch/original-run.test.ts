@@ -6,7 +6,8 @@ import { describe, expect, test } from 'vitest';
 
 import { fetchRun, type FetchOptions, type FetchResult } from '../../../src/head/fetch.ts';
 import { createdAtMs, parseManifest, readManifest, supplementManifest } from '../../../src/run/manifest.ts';
-import { listRuns, readCounts } from '../../../src/run/run-index.ts';
+import { readCounts } from '../../../src/run/run-counts.ts';
+import { listRuns } from '../../../src/run/run-list.ts';
 import { waitForRun } from '../../../src/run/run-state.ts';
 import { createMemoryStore } from '../../../src/store/memory.ts';
 import type { ObjectStore } from '../../../src/store/port.ts';
@@ -159,7 +160,7 @@ describe('a run of the original', () => {
     const store = createMemoryStore();
     await putOriginalRun(store, { ids: IDS });
     await store.create(`runs/${ORIGINAL_RUN}/status.json`, Buffer.from('{"rows_done": 3, "terminal_st'));
-    expect(await waitForRun({ store, runId: ORIGINAL_RUN, pollMs: 0, isHeadAlive: async () => false })).toMatchObject({
+    expect(await waitForRun({ store, runId: ORIGINAL_RUN, pollMs: 0, lookAtHead: async () => 'gone' })).toMatchObject({
       kind: 'headless',
       status: undefined,
     });

@@ -5,7 +5,7 @@ import { expect, it } from 'vitest';
 
 import { HeldState, type HeldTask } from '../../../src/gen/skein/v1/node.ts';
 import { jsonBytes } from '../../../src/kernel/json.ts';
-import { readCounts } from '../../../src/run/run-index.ts';
+import { readCounts } from '../../../src/run/run-counts.ts';
 import { readStatus } from '../../../src/run/status.ts';
 import { FaultPlan, withFaults } from '../../../src/store/faults.ts';
 import { manifestName } from '../../../src/store/layout.ts';

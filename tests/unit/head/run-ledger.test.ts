@@ -25,6 +25,17 @@ describe('RunLedger', () => {
     expect(ledger.tally()).toMatchObject({ total: 2, rowsOk: 0, rowsError: 1, waiting: 0, out: 1 });
   });
 
+  it('lets no error of an attempt before the resubmitted one end an id (L-12)', () => {
+    const ledger = new RunLedger([{ ...task('a_1'), attempt: 3, floor: 3 }], 1);
+    expect(ledger.row(second('a_1'), true)).toEqual({ kind: 'stale' });
+    ledger.take('a', 1, 'n1');
+    ledger.started({ instanceId: 'a_1', attempt: 3 }, 'n1', 0);
+    expect(ledger.row(second('a_1'), true)).toEqual({ kind: 'stale' });
+    expect(ledger.lost({ instanceId: 'a_1', attempt: 3 })).toBe('retried');
+    expect(ledger.row(second('a_1'), false)).toMatchObject({ kind: 'settled' });
+    expect(ledger.tally()).toMatchObject({ rowsOk: 1, rowsError: 0 });
+  });
+
   it('hands each id to one node only', () => {
     const ledger = ledgerOf(['a_1', 'a_2', 'b_1']);
     expect(ledger.take('a', 1, 'n1')).toHaveLength(1);

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 
-import { listRuns, readCounts, runSummary } from '../../../src/run/run-index.ts';
+import { readCounts } from '../../../src/run/run-counts.ts';
+import { runDetail } from '../../../src/run/run-list.ts';
 import { waitForRun, type WaitOptions, type WaitResult } from '../../../src/run/run-state.ts';
 import { makeStatus, writeStatus, type RunStatusInput } from '../../../src/run/status.ts';
 import { createMemoryStore } from '../../../src/store/memory.ts';
-import type { ListOptions, ObjectStore } from '../../../src/store/port.ts';
 import { manifestOf, putRow, putRun, row } from '../../helpers/rows.ts';
 
 const START = 1_700_000_000_000;
@@ -81,14 +81,14 @@ describe('waiting for a run', () => {
     await putRow(scene.store, row('a_1', { error: 'actor-lost', synthetic: { reason: 'actor-lost', cause: 'x' } }));
     await scene.beat({ retrying: ['a_1'] });
     expect(await scene.wait({ pollMs: 0 })).toMatchObject({ kind: 'poll-once-exit', rows: 0 });
-    expect(await runSummary(scene.store, 'r1', {}, scene.nowMs)).toMatchObject({ done: 0, state: 'live' });
+    expect(await runDetail(scene.store, 'r1', {}, scene.nowMs)).toMatchObject({ done: 0, state: 'live' });
     await putRow(scene.store, row('a_2'));
     expect(await scene.wait({ pollMs: 0 })).toMatchObject({ kind: 'poll-once-exit', rows: 1 });
-    expect(await runSummary(scene.store, 'r1', {}, scene.nowMs)).toMatchObject({ done: 1, state: 'live' });
+    expect(await runDetail(scene.store, 'r1', {}, scene.nowMs)).toMatchObject({ done: 1, state: 'live' });
     const counts = await readCounts(scene.store, manifestOf(['a_1', 'a_2']));
     expect(counts).toMatchObject({ done: 1, ok: 1, errors: 0, missing: 1 });
     await scene.beat({ stopped: true });
-    expect(await runSummary(scene.store, 'r1', {}, scene.nowMs)).toMatchObject({ state: 'stopped' });
+    expect(await runDetail(scene.store, 'r1', {}, scene.nowMs)).toMatchObject({ state: 'stopped' });
   });
 
   it('gives a run with all its rows a moment to ship the rest, while its heart beats', async () => {
@@ -125,9 +125,40 @@ describe('waiting for a run', () => {
   it('is headless when the head is known to be gone, stalled before that when it is known to live (L-05)', async () => {
     const scene = await Scene.of(['a_1']);
     await scene.beat();
-    expect((await scene.wait({ isHeadAlive: () => Promise.resolve(false) })).kind).toBe('headless');
+    expect((await scene.wait({ lookAtHead: () => Promise.resolve('gone') })).kind).toBe('headless');
     scene.nowMs += 400 * SECOND;
-    expect((await scene.wait({ isHeadAlive: () => Promise.resolve(true) })).kind).toBe('stalled');
+    expect((await scene.wait({ lookAtHead: () => Promise.resolve('alive') })).kind).toBe('stalled');
+  });
+
+  it('gives a head daemon that is away the time of a stall to come back (L-05)', async () => {
+    const scene = await Scene.of(['a_1', 'a_2']);
+    await scene.beat();
+    let isBack = false;
+    const lookAtHead = () => Promise.resolve(isBack ? ('alive' as const) : ('away' as const));
+    const end = await scene.wait({ lookAtHead, noProgressMs: 0 }, async (second) => {
+      isBack = second >= 290 && second < 400;
+      if (isBack) await scene.beat();
+    });
+    expect(end).toMatchObject({ kind: 'headless', hint: expect.stringContaining('go on with: skein resume r1') });
+    expect(scene.nowMs).toBe(START + 700 * SECOND);
+  });
+
+  it('says with every end that is none which command comes next, with the flags it takes (L-05, V-15)', async () => {
+    const scene = await Scene.of(['a_1']);
+    await scene.beat();
+    const flags = ' --store file:///s';
+    const hintOf = async (options: Partial<WaitOptions>): Promise<string> => {
+      const end = await scene.wait({ flags, pollMs: 0, ...options });
+      return end.kind === 'done' ? '' : end.hint;
+    };
+    expect(await hintOf({})).toContain('skein wait r1 --store file:///s');
+    expect(await hintOf({ lookAtHead: () => Promise.resolve('gone') })).toContain('skein resume r1 --store file:///s');
+    expect(await hintOf({ pollMs: 1000, noProgressMs: 2000 })).toContain('skein kill r1 --store file:///s');
+    scene.nowMs += 400 * SECOND;
+    expect(await hintOf({})).toContain('skein resume r1 --store file:///s');
+    expect(await hintOf({ lookAtHead: () => Promise.resolve('alive') })).toContain('skein kill r1 --store file:///s');
+    await scene.beat({ terminal_state: 'error', error: 'no dataset' });
+    expect(await hintOf({})).toContain('no dataset; 0 of 1 ids have a row; go on with: skein resume r1');
   });
 
   it('times out after an hour without progress, counted from the last new row (L-05, N-02)', async () => {
@@ -192,36 +223,8 @@ describe('waiting for a run', () => {
   });
 });
 
-describe('the list of runs', () => {
-  it('has one line per run, the newest first, without listing what the runs hold (L-09, V-12)', async () => {
-    const store = createMemoryStore();
-    await putRun(store, manifestOf(['a_1', 'a_2'], { run_id: 'old', created_at_ms: 1 }), [row('a_1'), row('a_2')]);
-    await writeStatus(store, 'old', makeStatus({ terminal_state: 'done', rows_done: 2, rows_total: 2, rows_error: 1 }));
-    await putRun(store, manifestOf(['a_1'], { run_id: 'new', created_at_ms: 2 }));
-    await writeStatus(store, 'new', makeStatus({ last_heartbeat_ts: Date.now() / 1000 }));
-    await store.create('runs/broken/manifest.json', Buffer.from('{'));
-    await store.create('runs/broken/rows/a_1/attempt-1.json', Buffer.from('{}'));
-    const listed: string[] = [];
-    const { runs, unreadable } = await listRuns(notingLists(store, listed));
-    expect(runs).toMatchObject([
-      { runId: 'new', state: 'live', done: 0, total: 1 },
-      { runId: 'old', state: 'done', done: 2, total: 2, errors: 1, framework: 'encode', queryMode: 'slayer' },
-    ]);
-    expect(unreadable).toEqual(['broken']);
-    expect(listed).toEqual(['runs/ by /', 'runs/new/rows/ by undefined']);
-  });
-
-  it('tells a run whose heart stopped from one that lives and one that is complete (P-29)', async () => {
-    const store = createMemoryStore();
-    await putRun(store, manifestOf(['a_1', 'a_2']), [row('a_1')]);
-    await writeStatus(store, 'r1', makeStatus({ last_heartbeat_ts: START / 1000 }));
-    expect((await runSummary(store, 'r1', {}, START + 5 * SECOND)).state).toBe('live');
-    expect(await runSummary(store, 'r1', {}, START + 500 * SECOND)).toMatchObject({ state: 'stopped', done: 1 });
-    await putRow(store, row('a_2'));
-    expect((await runSummary(store, 'r1', {}, START + 500 * SECOND)).state).toBe('done');
-  });
-
-  it('counts what became of the ids from the rows themselves (P-35)', async () => {
+describe('the counts of a run', () => {
+  it('come from the rows themselves (P-35)', async () => {
     const store = createMemoryStore();
     const manifest = manifestOf(['a_1', 'a_2', 'a_3', 'a_4']);
     await putRun(store, manifest, [row('a_1'), row('a_2', { error: 'boom' }), row('zzz_1')]);
@@ -229,16 +232,3 @@ describe('the list of runs', () => {
     expect(await readCounts(store, manifest)).toEqual({ expected: 4, done: 2, ok: 1, errors: 1, missing: 2 });
   });
 });
-
-function notingLists(store: ObjectStore, listed: string[]): ObjectStore {
-  const list = (prefix: string, options?: ListOptions) => {
-    listed.push(`${prefix} by ${options?.delimiter}`);
-    return store.list(prefix, options);
-  };
-  return new Proxy(store, {
-    get: (target, key) => {
-      const value: unknown = Reflect.get(target, key);
-      return key === 'list' ? list : typeof value === 'function' ? value.bind(target) : value;
-    },
-  });
-}
