@@ -21,7 +21,7 @@ export class CollationInputs implements Required<Pick<DownloadOptions, 'onListed
 
   constructor(manifest: Manifest, retryLost: number, floors: Floors) {
     // What another version makes of the same rows may differ.
-    this.#hash.update(canonicalJson([VERSION, retryLost, [...floors].sort(), manifest]));
+    this.#hash.update(canonicalJson([VERSION, retryLost, Object.fromEntries(floors), manifest]));
   }
 
   readonly onListed: NonNullable<DownloadOptions['onListed']> = (path, { sizeBytes, updatedMs }) => {
