@@ -190,6 +190,12 @@ export const references: readonly Defence[] = [
     ['unit/reference/stage2-build.test.ts', 'of other inputs or another version'],
   ),
   defence(
+    'a reference that was accepted is accepted for one encoder and one input',
+    'reference/identity.ts',
+    instead('return isSame({ inputFingerprint, encoderId, encoderVersion }, wanted);', 'return true;'),
+    ['unit/reference/accept-reference.test.ts', 'that was accepted is the wanted one from then on'],
+  ),
+  defence(
     'a reader without the lock looks at the marker again',
     'reference/marked-tree.ts',
     instead('if (after?.stamp === look.stamp) {', 'if (after !== null) {'),

@@ -49,6 +49,12 @@ export const rows: readonly Defence[] = [
     ['unit/node/journal.test.ts', 'takes a record whose end is missing or changed for none'],
   ),
   defence(
+    'an audit of other bytes is not scored by',
+    'run/audited-gold-object.ts',
+    instead('if (auditedGoldDigest(text) === digest) return text;', 'if (text) return text;'),
+    ['unit/run/audited-gold-object.test.ts', 'no run is scored by an audit that is absent or has other bytes'],
+  ),
+  defence(
     'nothing submitted is never scored',
     'frameworks/scoring.ts',
     instead('submittedSql !== null && !isEmptySql(submittedSql);', 'submittedSql !== null;'),
