@@ -19,6 +19,18 @@ export const rows: readonly Defence[] = [
     'is that of the highest attempt by number',
   ]),
   defence(
+    'a resubmit makes the status forget the old end',
+    'run/resubmit.ts',
+    without('terminal_state: null,\n      last_heartbeat_ts: null,'),
+    ['unit/run/resubmit.test.ts', 'records why, and has status and waiters forget the old end'],
+  ),
+  defence(
+    'a resubmit takes a number that no attempt had',
+    'run/resubmit.ts',
+    instead('highest, ...flying) + 1', 'highest) + 1'),
+    ['unit/run/resubmit.test.ts', 'is a number that no attempt had'],
+  ),
+  defence(
     'a row of another id is no row of this one',
     'run/canonical-row.ts',
     instead("if (row['instance_id'] === file.instanceId) return row;", 'if (row) return row;'),

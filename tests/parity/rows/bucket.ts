@@ -15,7 +15,7 @@ export const bucket: Section = {
     differs(
       'B-05',
       'runs are deleted after 30 days, by a rule beside the rules that the bucket has',
-      'set when a gs:// store is opened for a run; rights of service accounts are the operator’s',
+      'set when a gs:// store is opened for a run; a pinned run outlives it; rights of service accounts are the operator’s',
     ),
     later('B-06', 'a trace of how an image was made', 'comes with the image rows (I); the original never wrote it'),
     better(

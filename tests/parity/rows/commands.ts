@@ -7,7 +7,7 @@ export const commands: Section = {
     better(
       'L-01',
       'one program with sub-commands that take a run id by position',
-      'also `wait`, `logs`, `resume`, `encode`, `status`, `start` and `stop`; `build` comes with the image rows',
+      'also `wait`, `logs`, `show`, `diagnose`, `resume`, `pin`, `encode`, `status`, `start` and `stop`; `build` comes with the image rows',
     ),
     differs(
       'L-02',
