@@ -24,27 +24,47 @@ export class PartialLog {
   readonly #options: PartialLogOptions;
   /** What was printed when it was last sent. */
   #sentBytes = 0;
+  /** Whether anything may stand in the store. */
+  #isSent = false;
   #generation: string | undefined;
+  #turn: Promise<void> = Promise.resolve();
 
   constructor(options: PartialLogOptions) {
     this.#options = options;
   }
 
   /** Sends what there is, if there is more than the last time. @throws SkeinError the store's */
-  async pass(options: PersistOptions = {}): Promise<void> {
+  pass(options: PersistOptions = {}): Promise<void> {
+    return this.#inTurn(() => this.#pass(options));
+  }
+
+  /** The task has ended and its log is stored, or should be. @throws SkeinError the store's */
+  finish(options: PersistOptions = {}): Promise<void> {
+    return this.#inTurn(() => this.#finish(options));
+  }
+
+  /** A pass that was given up may still be writing: what takes it away comes after it. */
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const turn = this.#turn.then(work);
+    this.#turn = turn.catch(() => {});
+    return turn;
+  }
+
+  async #pass(options: PersistOptions): Promise<void> {
     const { store, runId, instanceId, attempt, slice } = this.#options;
     const printed = slice.printedBytes;
     if (printed === this.#sentBytes) return;
     const bytes = slice.peek();
     if (bytes.byteLength === 0) return;
-    this.#generation = await put(store, partialLogName(runId, instanceId, attempt), bytes, this.#generation, options);
+    const name = partialLogName(runId, instanceId, attempt);
+    this.#isSent = true;
+    this.#generation = await put(store, name, bytes, this.#generation, options);
     this.#sentBytes = printed;
   }
 
-  /** The task has ended and its log is stored, or should be. @throws SkeinError the store's */
-  async finish(options: PersistOptions = {}): Promise<void> {
+  async #finish(options: PersistOptions): Promise<void> {
     const { store, runId, instanceId, attempt } = this.#options;
-    if (this.#generation === undefined) return;
+    if (!this.#isSent) return;
     const whole = logName(runId, instanceId, attempt);
     if (!(await callPatiently(`looking at ${whole}`, options, (signal) => store.stat(whole, { signal })))) return;
     const name = partialLogName(runId, instanceId, attempt);

@@ -335,6 +335,7 @@ describe('diagnose, from the store alone', () => {
     const env = { SKEIN_ADDRESS: '127.0.0.1:9' };
     const nothing = await runCliHere(['diagnose', 'r1', '--timeout', '2', '--out', 'n.txt'], { cwd, env });
     expect(nothing.code).toBe(0);
+    expect(nothing.stdout).toMatch(/^what stands out:\n {2}the store: [^\n]*\n {2}the head: /m);
     expect(await readFile(join(cwd, 'n.txt'), 'utf8')).toMatch(
       /=== run: FAILED: the head does not say where its store is/,
     );

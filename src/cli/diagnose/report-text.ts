@@ -36,6 +36,12 @@ export function reportText(runId: string, ends: readonly SectionEnd[], nowMs: nu
   return `${lines.map((line) => printable(line)).join('\n')}\n`;
 }
 
+/** Whose silence is itself a finding. */
+const ASKED: ReadonlySet<string> = new Set(['head', 'store']);
+
 export function alertsOf(ends: readonly SectionEnd[]): string[] {
-  return [...new Set(ends.flatMap((end) => (end.kind === 'ok' ? end.alerts : [])))];
+  const silent = ends.flatMap((end) =>
+    end.kind === 'failed' && ASKED.has(end.name) ? [`the ${end.name}: ${end.reason}`] : [],
+  );
+  return [...new Set([...silent, ...ends.flatMap((end) => (end.kind === 'ok' ? end.alerts : []))])];
 }
