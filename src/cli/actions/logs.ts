@@ -2,7 +2,7 @@
 import { SkeinError } from '../../kernel/errors.ts';
 import { parseRunId } from '../../kernel/ids.ts';
 import { sleep } from '../../kernel/retry.ts';
-import { readManifest, type Manifest } from '../../run/manifest.ts';
+import { readManifest } from '../../run/manifest.ts';
 import { readStatus, type RunStatus } from '../../run/status.ts';
 import {
   logName,
@@ -11,7 +11,6 @@ import {
   parsePartialLogName,
   parseRowName,
   rowsPrefix,
-  taskRowsPrefix,
 } from '../../store/layout.ts';
 import type { ObjectStore } from '../../store/port.ts';
 import { callPatiently } from '../../store/create-or-confirm.ts';
@@ -20,17 +19,14 @@ import { isBinary, readEnd } from '../../store/read-end.ts';
 import type { CliContext } from '../context.ts';
 import { OK } from '../exit-code.ts';
 import type { Flags } from '../flags.ts';
+import { LogEnd } from '../log-end.ts';
 import { LogFollower, type FollowedAttempt } from '../log-follower.ts';
 import { placeOf } from '../run-place.ts';
 import { attemptFlag, noSuchAttempt, taskOfRun } from '../task-of-run.ts';
 
 const LOOK_EVERY_MS = 500;
-/** A heart that did not beat for so long has stopped: nothing more will come. */
-const SILENT_MS = 60_000;
 /** Running tasks of a run that are followed at a time. */
 const MOST_FOLLOWED = 64;
-/** A task that printed nothing has no log: so long after its row one is not waited for. */
-const LOG_AFTER_ROW_MS = 3_000;
 
 /** Does it. The exit code. @throws SkeinError */
 export async function logs(flags: Flags, context: CliContext): Promise<number> {
@@ -59,7 +55,7 @@ export async function logs(flags: Flags, context: CliContext): Promise<number> {
     if (instanceId !== undefined && found[0] && out.isTerminal) await refuseBinary(wanted, found[0]);
     for (const each of found) if (!signal.aborted) await follower.look({ ...each, isOver: each.isOver }, { signal });
   } else {
-    await follow(wanted, manifest, follower, signal);
+    await follow(wanted, follower, signal);
   }
   if (follower.shown === 0 && !signal.aborted) {
     const whose = instanceId === undefined ? `run ${runId}` : `${instanceId} of run ${runId}`;
@@ -75,9 +71,9 @@ interface Wanted {
   readonly attempt: number | undefined;
 }
 
-async function follow(wanted: Wanted, manifest: Manifest, follower: LogFollower, signal: AbortSignal): Promise<void> {
+async function follow(wanted: Wanted, follower: LogFollower, signal: AbortSignal): Promise<void> {
   const { store, runId } = wanted;
-  const end = new EndWatch(wanted, manifest);
+  const end = new LogEnd(wanted);
   while (!signal.aborted) {
     const status = await readStatus(store, runId, { signal });
     // Asked before the look, so that the look sees everything when the answer is yes.
@@ -120,49 +116,6 @@ function runningOf(
     .filter((task) => attempt === undefined || task.attempt === attempt)
     .slice(0, MOST_FOLLOWED)
     .map((task) => ({ ...task, isOver: false }));
-}
-
-/** Knows when nothing more will come of a run, or of one task of it. */
-class EndWatch {
-  readonly #wanted: Wanted;
-  readonly #manifest: Manifest;
-  /** When the row of the task was first seen, by the name of its log. */
-  readonly #rowSeenMs = new Map<string, number>();
-
-  constructor(wanted: Wanted, manifest: Manifest) {
-    this.#wanted = wanted;
-    this.#manifest = manifest;
-  }
-
-  async hasEnded(status: RunStatus | undefined): Promise<boolean> {
-    if (status?.terminal_state || status?.stopped) return true;
-    const beat = status?.last_heartbeat_ts;
-    if (beat && Date.now() - beat * 1000 > SILENT_MS) return true;
-    const { instanceId } = this.#wanted;
-    return instanceId !== undefined && (await this.#hasTaskEnded(instanceId, status));
-  }
-
-  /** Its row stands, nobody runs it again, and the log, which follows the row, is there or will not come. */
-  async #hasTaskEnded(instanceId: string, status: RunStatus | undefined): Promise<boolean> {
-    const { store, runId, attempt } = this.#wanted;
-    if (attempt === undefined && status?.retrying.includes(instanceId)) return false;
-    if (
-      status?.in_flight.some((task) => task.instance_id === instanceId && (attempt ?? task.attempt) === task.attempt)
-    ) {
-      return false;
-    }
-    let latest = 0;
-    for await (const { name } of listAll(store, taskRowsPrefix(this.#manifest.run_id, instanceId))) {
-      const row = parseRowName(name);
-      if (row && (attempt === undefined || row.attempt === attempt)) latest = Math.max(latest, row.attempt);
-    }
-    if (latest === 0) return false;
-    const log = logName(runId, instanceId, latest);
-    if (await callPatiently(`looking at ${log}`, {}, (signal) => store.stat(log, { signal }))) return true;
-    const seenMs = this.#rowSeenMs.get(log) ?? performance.now();
-    this.#rowSeenMs.set(log, seenMs);
-    return performance.now() - seenMs >= LOG_AFTER_ROW_MS;
-  }
 }
 
 /** An attempt without a log may have printed nothing; one that never was is a mistake. @throws SkeinError INVALID_INPUT */

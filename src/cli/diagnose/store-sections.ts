@@ -1,25 +1,17 @@
 /** What the store says of a run: it needs no head, and every head before left its word there. */
-import pLimit from 'p-limit';
-
-import { canonicalRow } from '../../run/canonical-row.ts';
-import { readFloors } from '../../run/attempt-record.ts';
-import { idStateOf, retryLostOf, rulesOf } from '../../run/id-state.ts';
-import { parseLease, type LeaseDocument } from '../../run/lease.ts';
 import type { Manifest } from '../../run/manifest.ts';
-import { isProcessGone } from '../../run/process-identity.ts';
-import { storeRows } from '../../run/row-source.ts';
 import type { RunStatus } from '../../run/status.ts';
-import { callPatiently, readPatiently } from '../../store/create-or-confirm.ts';
-import { HEAD_LEASE_NAME, partialLogName, partialTranscriptName, runLeaseName } from '../../store/layout.ts';
 import type { ObjectStore } from '../../store/port.ts';
 import { durationText, plural } from '../progress-text.ts';
+import { leaseFindings } from './lease-findings.ts';
+import { rowFindings } from './row-findings.ts';
+import { inFlightOf, runningFindings } from './running-findings.ts';
 import { SkippedSection, type Findings, type Section } from './section.ts';
 import type { Sources } from './sources.ts';
 
 /** What is named of a long list. */
 const MOST_NAMED = 20;
-const READS_AT_ONCE = 32;
-/** §1L: a heartbeat that is older counts as stopped, and a task without a sign for so long as stalled. */
+/** §1L: a heartbeat that is older counts as stopped. */
 const STALL_S = 300;
 
 export function storeSections(sources: Sources): Section[] {
@@ -70,154 +62,6 @@ function statusFindings(status: RunStatus | undefined): Findings {
     ],
     alerts,
   };
-}
-
-/** What the rows come to, and what stands in those that are errors. */
-async function rowFindings(
-  store: ObjectStore,
-  manifest: Manifest,
-  status: RunStatus | undefined,
-  signal: AbortSignal,
-): Promise<Findings> {
-  const source = storeRows(store, manifest.run_id, { signal });
-  const files = await source.list();
-  const floors = await readFloors(store, manifest.run_id, { signal });
-  const rules = rulesOf(retryLostOf(manifest, status), floors);
-  const limit = pLimit(READS_AT_ONCE);
-  const errors = new Map<string, string[]>();
-  const open = new Map<string, string[]>();
-  const problems: string[] = [];
-  let ok = 0;
-  const name = (map: Map<string, string[]>, key: string, id: string): void => {
-    const known = map.get(key);
-    if (known) known.push(id);
-    else map.set(key, [id]);
-  };
-  await Promise.all(
-    [...new Set(manifest.instance_ids)].map((id) =>
-      limit(async () => {
-        signal.throwIfAborted();
-        const row = await canonicalRow(files.get(id) ?? [], (file) => source.read(file));
-        if (row.kind !== 'missing') problems.push(...row.problems.map(({ path, reason }) => `rows/${path}: ${reason}`));
-        const state = idStateOf(row, rules(id));
-        if (state.kind === 'open') return name(open, state.why, id);
-        if (!state.isError || row.kind !== 'row') return void (ok += 1);
-        name(errors, String(row.row['error']).split('\n', 1)[0]?.slice(0, 200) ?? '', id);
-      }),
-    ),
-  );
-  const count = (map: Map<string, string[]>): number => [...map.values()].reduce((sum, ids) => sum + ids.length, 0);
-  const grouped = (map: Map<string, string[]>): string[] =>
-    [...map]
-      .sort(([, a], [, b]) => b.length - a.length)
-      .slice(0, MOST_NAMED)
-      .map(([text, ids]) => `  ${ids.length} × ${text}: ${ids.slice(0, 5).join(', ')}${ids.length > 5 ? ' …' : ''}`);
-  const lines = [
-    `${ok} without error, ${count(errors)} with one, ${count(open)} without a row that counts`,
-    ...(errors.size > 0 ? ['errors:', ...grouped(errors)] : []),
-    ...(open.size > 0 ? ['open:', ...grouped(open)] : []),
-    ...problems.slice(0, MOST_NAMED),
-  ];
-  return { lines, alerts: problems.length > 0 ? [`${plural(problems.length, 'row')} cannot be read`] : [] };
-}
-
-async function leaseFindings(store: ObjectStore, runId: string, signal: AbortSignal): Promise<Findings> {
-  const [run, head] = await Promise.all([
-    lease(store, runLeaseName(runId), signal),
-    lease(store, HEAD_LEASE_NAME, signal),
-  ]);
-  const alerts = [
-    ...(run.document && !run.document.released && isProcessGone(run.document.process)
-      ? [`the ${run.document.kind} that works on the run is dead: its process on this machine is gone`]
-      : []),
-    ...(head.document && !head.document.released && isProcessGone(head.document.process)
-      ? ['the head of the store is dead: its process on this machine is gone']
-      : []),
-  ];
-  return { lines: [`of the run: ${run.text}`, `of the store: ${head.text}`], alerts };
-}
-
-async function lease(
-  store: ObjectStore,
-  name: string,
-  signal: AbortSignal,
-): Promise<{ document: LeaseDocument | undefined; text: string }> {
-  const standing = await readPatiently(store, name, { signal });
-  const document = standing && parseLease(standing);
-  if (!standing) return { document: undefined, text: 'nobody has ever taken it' };
-  if (!document) return { document: undefined, text: `${name} cannot be read` };
-  const { kind, epoch, head_id: head, boot_id: boot, address, renewed_at_ms: renewedMs, released } = document;
-  const age = durationText(Math.max(0, (Date.now() - renewedMs) / 1000));
-  const held = released
-    ? `given up ${age} ago`
-    : `renewed ${age} ago${isProcessGone(document.process) ? ', its process is gone' : ''}`;
-  return {
-    document,
-    text: `${kind} ${head}, boot ${boot}, epoch ${epoch}${address ? `, at ${address}` : ''}: ${held}`,
-  };
-}
-
-interface Running {
-  readonly instanceId: string;
-  readonly attempt: number | undefined;
-  readonly node: string;
-  readonly elapsedS: number;
-}
-
-/** By the head's word if it gives one, else by the last heartbeat. */
-async function inFlightOf(sources: Sources): Promise<Running[]> {
-  const answer = await sources.inspect().catch(() => undefined);
-  const status = await sources.status().catch(() => undefined);
-  const attempts = new Map(status?.in_flight.map((task) => [task.instance_id, task.attempt]));
-  if (answer?.run) {
-    return answer.run.inFlight.map(({ instanceId, node, elapsedS }) => ({
-      ...{ instanceId, node, elapsedS, attempt: attempts.get(instanceId) },
-    }));
-  }
-  if (!status) throw new SkippedSection('neither a head nor a heartbeat says what runs');
-  if (status.terminal_state) return [];
-  return status.in_flight.map((task) => ({
-    ...{ instanceId: task.instance_id, attempt: task.attempt, node: task.node, elapsedS: task.elapsed_s },
-  }));
-}
-
-/** V-01, V-03: what runs, and when the store last saw a sign of it. */
-async function runningFindings(
-  store: ObjectStore,
-  runId: string,
-  running: readonly Running[],
-  signal: AbortSignal,
-): Promise<Findings> {
-  if (running.length === 0) return { lines: ['none'] };
-  const limit = pLimit(READS_AT_ONCE);
-  const alerts: string[] = [];
-  const shown = running.toSorted((a, b) => b.elapsedS - a.elapsedS).slice(0, MOST_NAMED);
-  const lines = await Promise.all(
-    shown.map(({ instanceId, attempt, node, elapsedS }) =>
-      limit(async () => {
-        const names = [partialTranscriptName(runId, instanceId)];
-        if (attempt !== undefined) names.push(partialLogName(runId, instanceId, attempt));
-        const infos = await Promise.all(
-          names.map((name) =>
-            callPatiently(`looking at ${name}`, { signal }, (inner) => store.stat(name, { signal: inner })),
-          ),
-        );
-        const newestMs = Math.max(0, ...infos.map((info) => info?.updatedMs ?? 0));
-        const signS = newestMs > 0 ? Math.max(0, (Date.now() - newestMs) / 1000) : undefined;
-        if (elapsedS > STALL_S && (signS ?? elapsedS) > STALL_S) {
-          alerts.push(
-            `${instanceId} runs for ${durationText(elapsedS)}, and no sign of it came for ${durationText(signS ?? elapsedS)}`,
-          );
-        }
-        const sign =
-          signS === undefined ? 'no transcript or log of it is stored' : `last sign ${durationText(signS)} ago`;
-        const number = attempt === undefined ? '' : `, attempt ${attempt}`;
-        return `${instanceId}${number}: for ${durationText(elapsedS)}${node ? ` at ${node}` : ''}; ${sign}`;
-      }),
-    ),
-  );
-  const rest = running.length - shown.length;
-  return { lines: [...lines, ...(rest > 0 ? [`and ${rest} more`] : [])], alerts };
 }
 
 /** P-33: what helpers could not do is on no other screen. */
