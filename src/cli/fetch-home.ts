@@ -2,6 +2,7 @@
 import { fetchRun, type FetchExit, type FetchPhase, type FetchResult } from '../head/fetch.ts';
 import { keepPinned } from '../run/pin.ts';
 import { LockKeeper } from '../node/lock-keeper.ts';
+import type { MergeMode } from '../reference/merge-candidate.ts';
 import { describeMerge } from '../reference/merge-report.ts';
 import type { ObjectStore } from '../store/port.ts';
 import { ERROR_ROWS, NOT_FINISHED, OK } from './exit-code.ts';
@@ -14,6 +15,8 @@ export interface FetchHome {
   readonly outDir: string;
   /** Undefined: nothing is merged. */
   readonly referenceRoot: string | undefined;
+  /** Default `whole`. */
+  readonly mergeMode?: MergeMode | undefined;
 }
 
 const PHASES: Readonly<Record<FetchPhase, string>> = {
@@ -25,13 +28,14 @@ const PHASES: Readonly<Record<FetchPhase, string>> = {
 
 /** @throws as `fetchRun` */
 export async function fetchHome(options: FetchHome, signal: AbortSignal, view: ProgressView): Promise<FetchResult> {
-  const { store, runId, outDir, referenceRoot } = options;
+  const { store, runId, outDir, referenceRoot, mergeMode } = options;
   await using locks = new LockKeeper();
   const fetched = await fetchRun({
     store,
     runId,
     outDir,
     referenceRoot: referenceRoot || undefined,
+    mergeMode,
     withLock: (database, work) =>
       locks.hold(
         {

@@ -18,7 +18,9 @@ import { join } from 'node:path';
 import { describeError } from '../kernel/errors.ts';
 import { jsonBytes } from '../kernel/json.ts';
 import { mergeShards, type MergeOptions } from '../reference/merge.ts';
+import type { MergeMode } from '../reference/merge-candidate.ts';
 import { EMPTY_REPORT, type MergeReport } from '../reference/merge-report.ts';
+import type { MissingObject } from '../reference/run-slices.ts';
 import { writeFileDurable } from '../store/durable-file.ts';
 import { runPrefix, shardsPrefix } from '../store/layout.ts';
 import type { ObjectStore } from '../store/port.ts';
@@ -42,6 +44,8 @@ export interface FetchOptions {
   readonly referenceRoot?: string | undefined;
   /** The lock of (reference root, database). */
   readonly withLock: MergeOptions['withLock'];
+  /** Default `whole`: one shard per database. `per-file`: as the original merged (M-03). */
+  readonly mergeMode?: MergeMode | undefined;
   /** How long another program may hold `results.db`. Default 10,000. */
   readonly busyTimeoutMs?: number;
   readonly signal?: AbortSignal | undefined;
@@ -116,7 +120,7 @@ async function fetchLocked(options: FetchOptions, manifest: Manifest): Promise<F
   onPhase?.('collating');
   const collation = await collated(options, { manifest, retryLost, floors, inputs, mirror });
   onPhase?.('merging');
-  const merge = await mergeMirror(options, mirror);
+  const merge = await mergeMirror(options, mirror, report.skipped);
   const { counts, score, unreadable, strays, retrying, ignoredIds, resultsDb, evalJson, resultsProblem } = collation;
   return {
     runId,
@@ -161,12 +165,19 @@ async function collated(
 }
 
 async function mergeMirror(
-  { runId, outDir, referenceRoot, withLock, signal }: FetchOptions,
+  { runId, outDir, referenceRoot, withLock, mergeMode, signal }: FetchOptions,
   mirror: string,
+  skipped: DownloadReport['skipped'],
 ): Promise<{ report: MergeReport; path: string | undefined }> {
   if (referenceRoot === undefined) return { report: EMPTY_REPORT, path: undefined };
-  const shardsDir = join(mirror, shardsPrefix(runId).slice(runPrefix(runId).length));
-  const report = await mergeShards({ shardsDir, referenceRoot, withLock, ...(signal && { signal }) });
+  const report = await mergeShards({
+    shardsDir: join(mirror, shardsPrefix(runId).slice(runPrefix(runId).length)),
+    referenceRoot,
+    withLock,
+    mode: mergeMode ?? 'whole',
+    missing: missingShardObjects(runId, skipped),
+    ...(signal && { signal }),
+  });
   const path = join(outDir, 'merge_report.json');
   try {
     await writeFileDurable(path, jsonBytes({ run_id: runId, ...report }, 2));
@@ -176,6 +187,13 @@ async function mergeMirror(
     const reason = `merge_report.json was not written: ${describeError(error)}`;
     return { report: { ...report, notes: [reason] }, path: undefined };
   }
+}
+
+/** Those of the objects that were not fetched that lie in the run's shards, as a merge takes them. */
+export function missingShardObjects(runId: string, skipped: DownloadReport['skipped']): MissingObject[] {
+  const prefix = shardsPrefix(runId);
+  const ofShards = skipped.filter(({ name }) => name.startsWith(prefix));
+  return ofShards.map(({ name, reason }) => ({ path: name.slice(prefix.length), reason }));
 }
 
 /** What a run's counts mean for the exit code of `fetch` and `wait`. */

@@ -7,9 +7,10 @@ import { dirname, join } from 'node:path';
 
 import { z } from 'zod';
 
-import { systemCode } from '../kernel/errors.ts';
+import { asError, systemCode } from '../kernel/errors.ts';
 import { jsonBytes } from '../kernel/json.ts';
 import { writeFileDurable } from '../store/durable-file.ts';
+import { fileSystemError } from '../store/fs-errors.ts';
 
 const record = z.looseObject({
   epoch: z.number().catch(0),
@@ -17,16 +18,19 @@ const record = z.looseObject({
   built_at_ms: z.number().optional().catch(undefined),
   encoder_id: z.string().catch(''),
   encoder_version: z.string().catch(''),
-  is_paid: z.boolean().catch(false),
+  // Only a plain `false` says that it cost nothing.
+  is_paid: z.boolean().catch(true),
   input_fp: z.string().optional().catch(undefined),
   content_digest: z.string().min(1).optional().catch(undefined),
+  builder: z.string().min(1).optional().catch(undefined),
+  build_id: z.string().min(1).optional().catch(undefined),
 });
 
 export interface BuildFacts {
   readonly epoch: number;
   readonly runId: string;
   readonly builtAtMs: number | undefined;
-  /** `<id>@<version>` of an encoder that costs money, undefined for a free or unknown one. */
+  /** `<id>@<version>` of an encoder that costs money or may do so, undefined for a free or unknown one. */
   readonly paidEncoder: string | undefined;
   /** `<id>@<version>`, undefined where the record does not say. */
   readonly encoder: string | undefined;
@@ -34,6 +38,10 @@ export interface BuildFacts {
   readonly inputFp: string | undefined;
   /** Of the content that the record belongs to, where it says. */
   readonly contentDigest: string | undefined;
+  /** Host, pid and version of what built it, where the record says. */
+  readonly builder: string | undefined;
+  /** Different for every build, where the record says. */
+  readonly buildId: string | undefined;
 }
 
 /** What `identity` says; nothing of it is promised, so each fact has a default. */
@@ -48,18 +56,33 @@ export function buildFacts(identity: unknown): BuildFacts {
     encoder,
     inputFp: facts?.input_fp,
     contentDigest: facts?.content_digest,
+    builder: facts?.builder,
+    buildId: facts?.build_id,
   };
 }
 
-const recordPath = (root: string, database: string): string => join(root, '.skein', `${database}.json`);
+/** Where the record of `database` stands. */
+export const recordPath = (root: string, database: string): string => join(root, '.skein', `${database}.json`);
 
-/** The record as it stands, undefined if there is none or it cannot be read. */
+/** The record as it stands, undefined if there is none or it cannot be understood. @throws SkeinError STORE_UNAVAILABLE */
 export async function readIdentityRecord(root: string, database: string): Promise<unknown> {
+  return (await lookAtRecord(root, database)).identity;
+}
+
+/** The record, or why what stands in its place is none. */
+export async function lookAtRecord(
+  root: string,
+  database: string,
+): Promise<{ readonly identity: unknown; readonly problem?: string }> {
+  const path = recordPath(root, database);
   try {
-    return JSON.parse(await readFile(recordPath(root, database), 'utf8'));
+    return { identity: JSON.parse(await readFile(path, 'utf8')) as unknown };
   } catch (error) {
-    if (systemCode(error) === 'ENOENT' || error instanceof SyntaxError) return undefined;
-    throw error;
+    if (systemCode(error) === 'ENOENT') return { identity: undefined };
+    if (error instanceof SyntaxError || systemCode(error) === 'EISDIR') {
+      return { identity: undefined, problem: `${path} cannot be understood (${asError(error).message})` };
+    }
+    throw fileSystemError(`reading ${path}`, error);
   }
 }
 

@@ -3,19 +3,22 @@
  * and their members are the original's; the rest is ours.
  */
 
+import type { MergeChanges } from './merge-changes.ts';
+import type { MergeOutcome } from './merge-decision.ts';
+
 export interface MergedDatabase {
   readonly db: string;
   /** Content and marker. */
   readonly files_updated: number;
   /** Files of the shard that were not taken because the local reference stays. */
   readonly files_skipped: number;
-  /**
-   * `updated`: the shard is the reference now. `unchanged`: it was already. `local-newer`: the local one was built later.
-   * `local-paid`: another encoder was paid for the local one. `no-marker`: the shard has no marker (M-05).
-   */
-  readonly outcome: 'updated' | 'unchanged' | 'local-newer' | 'local-paid' | 'no-marker';
+  readonly outcome: MergeOutcome;
   /** The shard that was chosen among all whole ones. */
   readonly shard: string;
+  /** Per file: every shard that gives one, where they are several. */
+  readonly shards?: readonly string[];
+  /** Of a dry run: what would change. */
+  readonly changes?: MergeChanges;
 }
 
 export interface MergeReport {
@@ -32,14 +35,11 @@ export interface MergeReport {
 
 export const EMPTY_REPORT: MergeReport = { merged_dbs: [], skipped_dbs: [], ignored_shards: [], refused_slices: [] };
 
-/** The lines that a person sees (L-07). */
+/** The lines that a person sees (L-07); of a dry run also each file that would change. */
 export function describeMerge(report: MergeReport): string[] {
   const { merged_dbs: merged, skipped_dbs: skipped, ignored_shards: ignored, refused_slices: refused } = report;
   return [
-    ...merged.map(
-      ({ db, files_updated: updated, files_skipped: left, outcome }) =>
-        `merged slayer_models_otf/${db}: ${updated} files updated, ${left} skipped${REASONS[outcome]}`,
-    ),
+    ...merged.flatMap(describeDatabase),
     ...skipped.map(({ db, reason }) => `SKIPPED slayer_models_otf/${db}: ${reason}`),
     ...refused.map(({ shard, db, reason }) => `refused ${shard}/${db}: ${reason}`),
     ...(report.notes ?? []),
@@ -47,10 +47,21 @@ export function describeMerge(report: MergeReport): string[] {
   ];
 }
 
-const REASONS: Readonly<Record<MergedDatabase['outcome'], string>> = {
+function describeDatabase({ db, files_updated, files_skipped, outcome, changes }: MergedDatabase): string[] {
+  const counts = `${files_updated} files updated, ${files_skipped} skipped${REASONS[outcome]}`;
+  if (changes === undefined) return [`merged slayer_models_otf/${db}: ${counts}`];
+  return [
+    `would merge slayer_models_otf/${db}: ${counts}`,
+    ...changes.added.map((path) => `  add ${path}`),
+    ...changes.changed.map((path) => `  change ${path}`),
+    ...changes.removed.map((path) => `  remove ${path}`),
+  ];
+}
+
+const REASONS: Readonly<Record<MergeOutcome, string>> = {
   updated: '',
   unchanged: ' (the same already)',
-  'local-newer': ' (the local one is newer)',
-  'local-paid': ' (another encoder was paid for the local one)',
+  'local-newer': ' (the local one is as new or newer)',
+  'local-paid': ' (the local one was or may have been paid for, with another encoder)',
   'no-marker': ' (the shard has no marker)',
 };

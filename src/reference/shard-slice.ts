@@ -9,25 +9,25 @@
  * taken whole or not at all: a path that leads outside, a file that is named and absent, or a byte that differs from its
  * digest refuses all of it before anything local is touched (M-11).
  */
-import { lstat, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { z } from 'zod';
 
-import { describeError, isSkeinError, SkeinError, systemCode } from '../kernel/errors.ts';
+import { describeError } from '../kernel/errors.ts';
 import { sha256, treeDigest } from '../kernel/digest.ts';
 import { parseJson } from '../kernel/json.ts';
 import { MARKERS } from '../store/layout.ts';
-import { objectNameProblem } from '../store/object-name.ts';
+import { buildFacts } from './build-facts.ts';
+import { corrupt, isCorrupt, isPlainFile, namedFiles, SHARD_RECORD, SIDE_CARS, type SliceFile } from './slice-files.ts';
+
+export { SHARD_RECORD, SIDE_CARS, type SliceFile };
 
 const {
   referenceFingerprint: REFERENCE_MARKER,
   sourceMtimes: SOURCE_MTIMES,
   uploadComplete: UPLOAD_COMPLETE,
 } = MARKERS;
-export const SHARD_RECORD = '_skein_shard.json';
-/** What lies in a slice without being a part of the reference. */
-export const SIDE_CARS: ReadonlySet<string> = new Set([SOURCE_MTIMES, UPLOAD_COMPLETE, SHARD_RECORD]);
 
 const NOT_CONTENT: ReadonlySet<string> = new Set([REFERENCE_MARKER, MARKERS.cacheFingerprint]);
 
@@ -39,6 +39,9 @@ export const shardRecordSchema = z.looseObject({
   epoch: z.number().int().nonnegative(),
   run_id: z.string(),
   built_at_ms: z.number(),
+  /** Host, pid and version of what built it, and its build's own id; absent where the reference's record does not say. */
+  builder: z.string().optional(),
+  build_id: z.string().optional(),
   /** Digest of the content (DESIGN rule 6): no fingerprint files, side-cars or times in it. */
   content_digest: z.string(),
   files: z.record(z.string(), z.object({ size: z.number(), sha256: z.string() })),
@@ -46,14 +49,6 @@ export const shardRecordSchema = z.looseObject({
   identity: z.unknown(),
 });
 export type ShardRecord = z.infer<typeof shardRecordSchema>;
-
-export interface SliceFile {
-  /** Relative, `/`-separated. */
-  readonly path: string;
-  readonly source: string;
-  /** Seconds since the epoch on the building machine. */
-  readonly mtimeS: number;
-}
 
 /** The order between shards of one database: epoch, then build time, then digest (DESIGN rule 5). */
 export interface BuildOrder {
@@ -68,7 +63,12 @@ export type Slice =
   | { readonly kind: 'incomplete'; readonly shard: string }
   | { readonly kind: 'refused'; readonly shard: string; readonly reason: string }
   /** Whole, but without the reference's marker: not to be trusted (M-05). */
-  | { readonly kind: 'unmarked'; readonly shard: string; readonly files: readonly SliceFile[] }
+  | {
+      readonly kind: 'unmarked';
+      readonly shard: string;
+      readonly files: readonly SliceFile[];
+      readonly record: ShardRecord | undefined;
+    }
   | {
       readonly kind: 'whole';
       readonly shard: string;
@@ -78,91 +78,86 @@ export type Slice =
       readonly record: ShardRecord | undefined;
     };
 
-/** Reads and judges the slice of `database` in `shard`. @throws for a disk that cannot be read, never for bad content */
-export async function readSlice(shardDir: string, shard: string, database: string): Promise<Slice> {
+/**
+ * Reads and judges the slice of `database` in `shard`. A slice without our record is judged by the original's side-cars
+ * alone, which have no digests: it is whole when all that they name is there.
+ * @param sideCar `lenient`: of a slice without our record, what the side-car says no time of is passed over, and a side-car
+ * that cannot be read names nothing (M-03, the original's rule); a slice of ours is judged strictly all the same
+ * @throws for a disk that cannot be read, never for bad content
+ */
+export async function readSlice(
+  shardDir: string,
+  shard: string,
+  database: string,
+  sideCar: 'strict' | 'lenient' = 'strict',
+): Promise<Slice> {
   const dir = join(shardDir, database);
-  if (!(await isFile(join(dir, UPLOAD_COMPLETE))) || !(await isFile(join(dir, SOURCE_MTIMES)))) {
+  if (!(await isPlainFile(join(dir, UPLOAD_COMPLETE))) || !(await isPlainFile(join(dir, SOURCE_MTIMES)))) {
     return { kind: 'incomplete', shard };
   }
   try {
-    return await judge(dir, shard, database);
+    return await judge(dir, shard, database, sideCar);
   } catch (error) {
-    if (isSkeinError(error, 'CORRUPT')) return { kind: 'refused', shard, reason: describeError(error) };
+    if (isCorrupt(error)) return { kind: 'refused', shard, reason: describeError(error) };
     throw error;
   }
 }
 
-async function judge(dir: string, shard: string, database: string): Promise<Slice> {
-  const files = await namedFiles(dir, await readJson(dir, SOURCE_MTIMES));
+async function judge(dir: string, shard: string, database: string, sideCar: 'strict' | 'lenient'): Promise<Slice> {
+  const record = await readRecord(dir, database);
+  const isLenient = sideCar === 'lenient' && !record;
+  const mtimes = await readJson(dir, SOURCE_MTIMES).catch((error: unknown) => {
+    if (isLenient && isCorrupt(error)) return {};
+    throw error;
+  });
+  const files = await namedFiles(dir, mtimes, isLenient);
   const contents = new Map<string, Buffer>();
   for (const { path, source } of files) contents.set(path, await readFile(source));
-  const record = await readRecord(dir, database);
   if (record) checkDigests(record, contents);
 
   const marker = contents.get(REFERENCE_MARKER);
-  if (!marker) return { kind: 'unmarked', shard, files };
-  const digest = contentDigest(contents);
-  if (record && record.content_digest !== digest) corrupt(SHARD_RECORD, 'the content has another digest than it says');
-  const builtAtMs = record?.built_at_ms ?? 1000 * (files.find(({ path }) => path === REFERENCE_MARKER)?.mtimeS ?? 0);
-  return {
-    kind: 'whole',
-    shard,
-    fingerprint: marker.toString('utf8').trim(),
-    order: { epoch: record?.epoch ?? 0, runId: record?.run_id ?? '', builtAtMs, digest },
-    files,
-    record,
-  };
-}
-
-async function namedFiles(dir: string, mtimes: unknown): Promise<SliceFile[]> {
-  if (mtimes === null || typeof mtimes !== 'object' || Array.isArray(mtimes)) corrupt(SOURCE_MTIMES, 'no JSON object');
-  const files: SliceFile[] = [];
-  for (const [path, mtimeS] of Object.entries(mtimes as object)) {
-    if (SIDE_CARS.has(path)) continue;
-    const problem = path.includes('\\') ? 'it holds a backslash' : objectNameProblem(path);
-    if (problem !== undefined) corrupt(SOURCE_MTIMES, `path ${JSON.stringify(path)} is refused: ${problem}`);
-    if (typeof mtimeS !== 'number' || !Number.isFinite(mtimeS)) corrupt(SOURCE_MTIMES, `${path} has no time`);
-    const source = join(dir, path);
-    if (!(await isFile(source))) corrupt(SOURCE_MTIMES, `${path} is named and not there`);
-    files.push({ path, source, mtimeS });
+  if (!marker) return { kind: 'unmarked', shard, files, record };
+  const fingerprint = marker.toString('utf8').trim();
+  if (fingerprint === '') throw corrupt(REFERENCE_MARKER, 'it is empty');
+  const { inputFp } = buildFacts(record?.identity);
+  if (inputFp !== undefined && inputFp !== fingerprint) {
+    throw corrupt(SHARD_RECORD, `its identity is of ${inputFp}, and the marker says ${fingerprint.slice(0, 100)}`);
   }
-  return files;
+  const digest = contentDigest(contents);
+  if (record && record.content_digest !== digest) {
+    throw corrupt(SHARD_RECORD, 'the content has another digest than it says');
+  }
+  const builtAtMs = record?.built_at_ms ?? 1000 * (files.find(({ path }) => path === REFERENCE_MARKER)?.mtimeS ?? 0);
+  const order = { epoch: record?.epoch ?? 0, runId: record?.run_id ?? '', builtAtMs, digest };
+  return { kind: 'whole', shard, fingerprint, order, files, record };
 }
 
 async function readRecord(dir: string, database: string): Promise<ShardRecord | undefined> {
-  if (!(await isFile(join(dir, SHARD_RECORD)))) return undefined;
+  if (!(await isPlainFile(join(dir, SHARD_RECORD)))) return undefined;
   const parsed = shardRecordSchema.safeParse(await readJson(dir, SHARD_RECORD));
-  if (!parsed.success) corrupt(SHARD_RECORD, parsed.error.issues[0]?.message ?? 'unreadable');
-  if (parsed.data.database !== database) corrupt(SHARD_RECORD, `it is of database ${parsed.data.database}`);
+  if (!parsed.success) throw corrupt(SHARD_RECORD, problemOf(parsed.error));
+  if (parsed.data.database !== database) throw corrupt(SHARD_RECORD, `it is of database ${parsed.data.database}`);
   return parsed.data;
+}
+
+function problemOf({ issues: [issue] }: z.ZodError): string {
+  return issue ? [issue.path.join('.'), issue.message].filter(Boolean).join(': ') : 'unreadable';
 }
 
 function checkDigests(record: ShardRecord, contents: ReadonlyMap<string, Buffer>): void {
   const unnamed = Object.keys(record.files).find((path) => !contents.has(path));
-  if (unnamed !== undefined) corrupt(SHARD_RECORD, `${unnamed} is not in ${SOURCE_MTIMES}`);
+  if (unnamed !== undefined) throw corrupt(SHARD_RECORD, `${unnamed} is not in ${SOURCE_MTIMES}`);
   for (const [path, bytes] of contents) {
     const expected = Object.hasOwn(record.files, path) ? record.files[path] : undefined;
-    if (!expected) corrupt(SHARD_RECORD, `${path} is not in it`);
-    if (bytes.length !== expected.size) corrupt(path, `${bytes.length} bytes where ${expected.size} were uploaded`);
-    if (sha256(bytes) !== expected.sha256) corrupt(path, 'other bytes than were uploaded');
+    if (!expected) throw corrupt(SHARD_RECORD, `${path} is not in it`);
+    if (bytes.length !== expected.size)
+      throw corrupt(path, `${bytes.length} bytes where ${expected.size} were uploaded`);
+    if (sha256(bytes) !== expected.sha256) throw corrupt(path, 'other bytes than were uploaded');
   }
 }
 
 function readJson(dir: string, name: string): Promise<unknown> {
   return readFile(join(dir, name)).then((bytes) => parseJson(name, bytes));
-}
-
-function corrupt(name: string, what: string): never {
-  throw new SkeinError('CORRUPT', `${name}: ${what}`);
-}
-
-async function isFile(path: string): Promise<boolean> {
-  try {
-    return (await lstat(path)).isFile();
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return false;
-    throw error;
-  }
 }
 
 /** Digest of a reference's content: no fingerprint files, no side-cars, no times (DESIGN rule 6). */

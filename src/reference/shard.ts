@@ -111,6 +111,8 @@ function recordOf(upload: ShardUpload, reference: LocalReference): ShardRecord {
     epoch: upload.epoch ?? facts.epoch,
     run_id: upload.runId,
     built_at_ms: reference.order.builtAtMs,
+    ...(facts.builder !== undefined && { builder: facts.builder }),
+    ...(facts.buildId !== undefined && { build_id: facts.buildId }),
     content_digest: reference.order.digest,
     files: Object.fromEntries(
       [...reference.files].map(([path, { bytes }]) => [path, { size: bytes.length, sha256: sha256(bytes) }]),

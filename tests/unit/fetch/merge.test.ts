@@ -3,65 +3,8 @@ import { join } from 'node:path';
 
 import { describe, expect, it } from 'vitest';
 
-import { mergeShards } from '../../../src/reference/merge.ts';
-import type { MergeReport } from '../../../src/reference/merge-report.ts';
-import {
-  mtimeOf,
-  readTree,
-  reference,
-  tempDir,
-  writeSlice,
-  writeTree,
-  type ShardOptions,
-  type Tree,
-} from '../../helpers/shards.ts';
-
-const OLD = 1_600_000_000;
-const NEW = 1_700_000_000.25;
-
-class Scene implements AsyncDisposable {
-  readonly shards: string;
-  readonly root: string;
-  readonly locks: string[] = [];
-  readonly #temp: AsyncDisposable;
-
-  constructor(temp: { dir: string } & AsyncDisposable) {
-    this.#temp = temp;
-    this.shards = join(temp.dir, 'shards');
-    this.root = join(temp.dir, 'root');
-  }
-
-  static async make(): Promise<Scene> {
-    return new Scene(await tempDir());
-  }
-
-  slice(shard: string, tree: Tree, options?: ShardOptions, db = 'shop'): Promise<string> {
-    return writeSlice(this.shards, shard, db, tree, options);
-  }
-
-  local(tree: Tree, mtimeS = OLD, db = 'shop'): Promise<void> {
-    return writeTree(join(this.root, db), tree, mtimeS);
-  }
-
-  tree(db = 'shop'): Promise<Record<string, string>> {
-    return readTree(join(this.root, db));
-  }
-
-  merge(): Promise<MergeReport> {
-    return mergeShards({
-      shardsDir: this.shards,
-      referenceRoot: this.root,
-      withLock: async (database, work) => {
-        this.locks.push(database);
-        return work();
-      },
-    });
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#temp[Symbol.asyncDispose]();
-  }
-}
+import { MergeScene as Scene, NEW, OLD } from '../../helpers/merge-scene.ts';
+import { mtimeOf, readTree, reference, writeTree } from '../../helpers/shards.ts';
 
 describe('which shard is merged', () => {
   it('a run without shards gives an empty report and makes no folder (M-01)', async () => {
