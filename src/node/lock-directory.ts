@@ -8,11 +8,13 @@
  * synchronously: a busy thread pool must not make a held lock look stale.
  */
 import fs from 'node:fs';
+import { basename, dirname } from 'node:path';
 
 import lockfile from 'proper-lockfile';
 
 import { SkeinError, systemCode } from '../kernel/errors.ts';
 import { sleep, throwIfCancelled } from '../kernel/retry.ts';
+import { sweepDeadTemps } from '../reference/dead-temps.ts';
 import { lockFileSystem, removeDirectory, stampOf, taking, type Taking } from './lock-file-system.ts';
 import { isDead, ownRecord, readHolder, removeHolder } from './lock-holder.ts';
 
@@ -52,6 +54,7 @@ export async function takeLockDirectory(options: DirectoryOptions): Promise<Lock
   const own: Taking = { holderPath, record, made: '', seen: '' };
   taking.set(directory, own);
   let told = false;
+  await sweepLeftOvers(directory, holderPath);
   for (;;) {
     try {
       throwIfCancelled(signal, `waiting for the lock ${directory}`);
@@ -88,6 +91,11 @@ export async function takeLockDirectory(options: DirectoryOptions): Promise<Lock
       throw error;
     });
   }
+}
+
+/** Removes what holders left that died between two steps: a record not yet named, a directory already set aside. */
+async function sweepLeftOvers(directory: string, holderPath: string): Promise<void> {
+  for (const path of [directory, holderPath]) await sweepDeadTemps(dirname(path), `${basename(path)}.`).catch(() => {});
 }
 
 /** Clears what a dead holder of ours left: its record, and its lock directory if it still is the one. */

@@ -65,7 +65,7 @@ export function ownRecord(owner: string): LockHolder {
 
 /** Whole or not at all; not synced, a crash of the machine makes it worthless anyway. */
 export function writeHolder(path: string, holder: LockHolder): void {
-  const temp = `${path}.${process.pid}`;
+  const temp = `${path}.${process.pid}-new`;
   writeFileSync(temp, JSON.stringify(holder));
   renameSync(temp, path);
 }

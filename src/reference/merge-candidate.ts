@@ -7,8 +7,7 @@
  *
  * Looks only; nothing here knows what stands locally.
  */
-import { readFile } from 'node:fs/promises';
-
+import { readWhole } from '../store/descriptor.ts';
 import { MARKERS } from '../store/layout.ts';
 import { buildFacts } from './build-facts.ts';
 import { UNKNOWN_ENCODER } from './local-reference.ts';
@@ -74,7 +73,7 @@ async function latestFiles(slices: readonly Complete[]): Promise<Offer> {
   if (!marker) return { kind: 'no-marker', shard: slices[0]?.shard ?? '', files: picks.size };
   const files = [...picks.values()].map(({ file }) => file);
   const contents = new Map<string, Buffer>();
-  for (const { path, source } of files) contents.set(path, await readFile(source));
+  for (const { path, source } of files) contents.set(path, await readWhole(source));
   const givers = new Set([...picks.values()].map(({ slice }) => slice));
   return candidate({
     shard: marker.slice.shard,

@@ -9,7 +9,6 @@
  * taken whole or not at all: a path that leads outside, a file that is named and absent, or a byte that differs from its
  * digest refuses all of it before anything local is touched (M-11).
  */
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { z } from 'zod';
@@ -17,6 +16,7 @@ import { z } from 'zod';
 import { describeError } from '../kernel/errors.ts';
 import { sha256, treeDigest } from '../kernel/digest.ts';
 import { parseJson } from '../kernel/json.ts';
+import { breath, readWhole } from '../store/descriptor.ts';
 import { MARKERS } from '../store/layout.ts';
 import { buildFacts } from './build-facts.ts';
 import { corrupt, isCorrupt, isPlainFile, namedFiles, SHARD_RECORD, SIDE_CARS, type SliceFile } from './slice-files.ts';
@@ -92,7 +92,9 @@ export async function readSlice(
   sideCar: 'strict' | 'lenient' = 'strict',
 ): Promise<Slice> {
   const dir = join(shardDir, database);
-  if (!(await isPlainFile(join(dir, UPLOAD_COMPLETE))) || !(await isPlainFile(join(dir, SOURCE_MTIMES)))) {
+  // What follows is done in place; a run of many slices starves nobody.
+  await breath();
+  if (!isPlainFile(join(dir, UPLOAD_COMPLETE)) || !isPlainFile(join(dir, SOURCE_MTIMES))) {
     return { kind: 'incomplete', shard };
   }
   try {
@@ -110,9 +112,9 @@ async function judge(dir: string, shard: string, database: string, sideCar: 'str
     if (isLenient && isCorrupt(error)) return {};
     throw error;
   });
-  const files = await namedFiles(dir, mtimes, isLenient);
+  const files = namedFiles(dir, mtimes, isLenient);
   const contents = new Map<string, Buffer>();
-  for (const { path, source } of files) contents.set(path, await readFile(source));
+  for (const { path, source } of files) contents.set(path, await readWhole(source));
   if (record) checkDigests(record, contents);
 
   const marker = contents.get(REFERENCE_MARKER);
@@ -133,7 +135,7 @@ async function judge(dir: string, shard: string, database: string, sideCar: 'str
 }
 
 async function readRecord(dir: string, database: string): Promise<ShardRecord | undefined> {
-  if (!(await isPlainFile(join(dir, SHARD_RECORD)))) return undefined;
+  if (!isPlainFile(join(dir, SHARD_RECORD))) return undefined;
   const parsed = shardRecordSchema.safeParse(await readJson(dir, SHARD_RECORD));
   if (!parsed.success) throw corrupt(SHARD_RECORD, problemOf(parsed.error));
   if (parsed.data.database !== database) throw corrupt(SHARD_RECORD, `it is of database ${parsed.data.database}`);
@@ -157,7 +159,7 @@ function checkDigests(record: ShardRecord, contents: ReadonlyMap<string, Buffer>
 }
 
 function readJson(dir: string, name: string): Promise<unknown> {
-  return readFile(join(dir, name)).then((bytes) => parseJson(name, bytes));
+  return readWhole(join(dir, name)).then((bytes) => parseJson(name, bytes));
 }
 
 /** Digest of a reference's content: no fingerprint files, no side-cars, no times (DESIGN rule 6). */

@@ -3,7 +3,7 @@
  *
  * Invariant: what comes out of here is a plain file below the slice's folder, reached through plain folders only.
  */
-import { lstat } from 'node:fs/promises';
+import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { isSkeinError, SkeinError, systemCode } from '../kernel/errors.ts';
@@ -30,7 +30,7 @@ const MAX_MTIME_S = 253_402_300_799;
  * @param isLenient what has no number for a time is passed over, as the original does (M-03), instead of refused
  * @throws SkeinError CORRUPT naming the path and what is wrong with it
  */
-export async function namedFiles(dir: string, mtimes: unknown, isLenient: boolean): Promise<SliceFile[]> {
+export function namedFiles(dir: string, mtimes: unknown, isLenient: boolean): SliceFile[] {
   if (mtimes === null || typeof mtimes !== 'object' || Array.isArray(mtimes)) {
     if (isLenient) return [];
     throw corrupt(MARKERS.sourceMtimes, 'no JSON object');
@@ -48,7 +48,7 @@ export async function namedFiles(dir: string, mtimes: unknown, isLenient: boolea
     if (mtimeS < 0 || mtimeS > MAX_MTIME_S) {
       throw corrupt(MARKERS.sourceMtimes, `${shown} has the time ${mtimeS}, which is none`);
     }
-    const missing = await plainFileProblem(dir, path);
+    const missing = plainFileProblem(dir, path);
     if (missing !== undefined) throw corrupt(MARKERS.sourceMtimes, `${shown} is refused: ${missing}`);
     files.push({ path, source: join(dir, path), mtimeS });
   }
@@ -56,12 +56,12 @@ export async function namedFiles(dir: string, mtimes: unknown, isLenient: boolea
 }
 
 /** Why `path` below `dir` is no plain file in plain folders, undefined if it is. Links are never followed. */
-async function plainFileProblem(dir: string, path: string): Promise<string | undefined> {
+function plainFileProblem(dir: string, path: string): string | undefined {
   const parts = path.split('/');
   for (let depth = 1; depth <= parts.length; depth += 1) {
     const part = parts.slice(0, depth).join('/');
     try {
-      const entry = await lstat(join(dir, part));
+      const entry = lstatSync(join(dir, part));
       const isLast = depth === parts.length;
       if (entry.isSymbolicLink()) return `${isLast ? 'it' : JSON.stringify(part)} is a link`;
       if (isLast ? !entry.isFile() : !entry.isDirectory()) {
@@ -78,9 +78,9 @@ async function plainFileProblem(dir: string, path: string): Promise<string | und
 }
 
 /** Whether a plain file stands at `path`. */
-export async function isPlainFile(path: string): Promise<boolean> {
+export function isPlainFile(path: string): boolean {
   try {
-    return (await lstat(path)).isFile();
+    return lstatSync(path).isFile();
   } catch (error) {
     if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return false;
     throw error;

@@ -1,11 +1,12 @@
 /**
  * A reader that holds no lock: copies the reference for as long as it runs, as a task does (R-05), and prints every
- * copy that a visible marker vouched for and that was mixed all the same. Arguments: reference folder. Ends with stdin.
+ * copy that a visible marker vouched for and that was mixed all the same. Arguments: reference folder, how many files a
+ * build has. Ends with stdin.
  */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
-const [dir = ''] = process.argv.slice(2);
+const [dir = '', files = ''] = process.argv.slice(2);
 const marker = join(dir, '_reference_fp.txt');
 const counts = { whole: 0, absent: 0, changed: 0, mixed: [] as string[] };
 let isOver = false;
@@ -23,8 +24,8 @@ function look(): string | undefined {
 function copy(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
     const path = join(folder, entry.name);
-    if (entry.isDirectory()) return copy(path);
-    return entry.name.startsWith('.') ? [] : [readFileSync(path, 'utf8')];
+    if (entry.name.startsWith('.')) return [];
+    return entry.isDirectory() ? copy(path) : [readFileSync(path, 'utf8')];
   });
 }
 
@@ -39,9 +40,10 @@ function once(): void {
   }
   if (look() !== before) return void (counts.changed += 1);
   counts.whole += 1;
-  // Every file says which build it belongs to, and a build has 41 files.
+  // Every file says which build it belongs to.
   const flavours = new Set(texts.map((text) => /build-\d+/.exec(text)?.[0]));
-  if (flavours.size !== 1 || texts.length !== 41) counts.mixed.push(`${texts.length} files of ${[...flavours].join()}`);
+  if (flavours.size !== 1 || texts.length !== Number(files))
+    counts.mixed.push(`${texts.length} files of ${[...flavours].join()}`);
 }
 
 while (!isOver) {
