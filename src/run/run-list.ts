@@ -2,10 +2,9 @@
  * The runs of a store, one line each (L-09), and one run in detail. Runs are found as folders below `runs/`, and told from
  * their index and status: two reads a run, whatever it holds (V-12, P-39). Only the detail of one run reads its rows.
  *
- * Not here: what a status is when nobody wrote one, which is the rows' to say (`run-counts.ts`).
- *
  * Invariants: L1 a run whose manifest is gone or unreadable is named and costs no other. L2 what the list says of progress
- * is the last heartbeat's; of a run that never had one it says nothing.
+ * is the last heartbeat's; of a run without a status (never begun, or pinned for longer than that lasts) the ids that have a
+ * row are counted by name.
  */
 import pLimit from 'p-limit';
 
@@ -17,6 +16,7 @@ import { listFolders } from '../store/prefix.ts';
 import { readCounts, type RunCounts } from './run-counts.ts';
 import { isManifestError, readManifest, type Manifest } from './manifest.ts';
 import { indexOf, readIndex, type Pin, type RunIndex } from './run-index.ts';
+import { storeRows } from './row-source.ts';
 import { readStatus, type RunStatus } from './status.ts';
 
 /**
@@ -32,8 +32,8 @@ export interface RunLine {
   readonly queryMode: string;
   readonly mode: string;
   readonly state: RunState;
-  /** Ids that have a row, error rows included, as the last heartbeat gave them; undefined if it never beat. */
-  readonly done: number | undefined;
+  /** Ids that have a row, error rows included, as the last heartbeat gave them. */
+  readonly done: number;
   readonly total: number;
   /** Error rows among `done`; undefined where the status does not say (the original's). */
   readonly errors: number | undefined;
@@ -129,11 +129,23 @@ async function lineOrId(
 ): Promise<RunLine | string> {
   const [index, status] = await Promise.all([readIndex(store, runId, options), readStatus(store, runId, options)]);
   try {
-    return lineOf(index ?? (await indexFromManifest(store, runId, circumstances)), status, circumstances);
+    const line = lineOf(index ?? (await indexFromManifest(store, runId, circumstances)), status, circumstances);
+    return status ? line : { ...line, ...(await countByName(store, line, options)) };
   } catch (error) {
     if (isManifestError(error)) return runId;
     throw error;
   }
+}
+
+/** What names alone tell of a run that has no status. */
+async function countByName(
+  store: ObjectStore,
+  { runId, total }: RunLine,
+  options: PersistOptions,
+): Promise<Pick<RunLine, 'done' | 'state'>> {
+  const files = await storeRows(store, runId, options).list();
+  const done = Math.min(total, files.size);
+  return { done, state: done === total ? 'done' : 'stopped' };
 }
 
 /** The original's manifests have no time in them: their object has. */
@@ -154,7 +166,7 @@ function lineOf(index: RunIndex, status: RunStatus | undefined, { nowMs, days }:
     queryMode,
     mode,
     state: stateOf(status, total, nowMs),
-    done: status?.rows_done,
+    done: status?.rows_done ?? 0,
     total,
     errors: isCounted ? status.rows_error : undefined,
     attempt: status?.attempt ?? 1,

@@ -7,6 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { runCli, startCli, type CliEnd } from '../helpers/cli.ts';
 import { makeNoopDataset, type NoopDataset } from '../helpers/cluster/noop-dataset.ts';
 import { runCliHere } from '../helpers/command-line.ts';
+import { GcsServer } from '../helpers/gcs-server/server.ts';
 import { temporaryFolder } from '../helpers/temporary-folder.ts';
 import { waitUntil } from '../helpers/wait-until.ts';
 
@@ -124,6 +125,35 @@ describe('resubmit', () => {
 });
 
 describe('pin', () => {
+  it('keeps a run in its bucket for good, what a resubmit of it brings later too, and is shown (P-40, B-05)', async () => {
+    const cwd = await temporaryFolder();
+    await using server = await GcsServer.start({ buckets: ['bucket'] });
+    const env = { SKEIN_GCS_ENDPOINT: server.url, SKEIN_STORE: 'gs://bucket/team' };
+    const fields = (index: number) => (index === 0 ? { noop_throws: 'quota is used up' } : {});
+    const dataset = await makeNoopDataset(join(cwd, 'data'), { tasks: 2, fields });
+    expect((await runCli(['submit', '--dataset', dataset.dir, ...NOOP, '--quiet'], { cwd, env })).code).toBe(1);
+    const runs = async () => jsonOf(await runCli(['list', '--json'], { cwd, env }))['runs'];
+    const day = 86_400_000;
+    expect(await runs()).toMatchObject([{ run_id: 'r1', pinned: null, expires_at_ms: expect.any(Number) }]);
+    expect((await runCli(['list'], { cwd, env })).stdout).toMatch(/^r1 .* in (?:29|30) d$/m);
+
+    const pinned = await runCli(['pin', 'r1'], { cwd, env });
+    expect([pinned.code, pinned.stdout]).toEqual([0, expect.stringMatching(/^run r1 is pinned; \d+ objects held$/m)]);
+    await mend(dataset);
+    expect((await runCli(['resubmit', 'r1', '--quiet'], { cwd, env })).code).toBe(0);
+    server.bucket('bucket').clearUp(Date.now() + 31 * day);
+    // The status went, since nobody may hold what is written over; the rows tell how far the run is.
+    expect(await runs()).toMatchObject([
+      { run_id: 'r1', state: 'done', done: 2, total: 2, pinned: { by: expect.any(String) }, expires_at_ms: null },
+    ]);
+    const fetched = await runCli(['fetch', 'r1', '--out', 'later', '--json'], { cwd, env });
+    expect(jsonOf(fetched)).toMatchObject({ counts: { expected: 2, ok: 2, missing: 0 }, exit_code: 0 });
+
+    expect((await runCli(['unpin', 'r1'], { cwd, env })).stdout).toContain('run r1 is pinned no more');
+    server.bucket('bucket').clearUp(Date.now() + 62 * day);
+    expect(server.bucket('bucket').size).toBe(0);
+  });
+
   it('is shown by list, where nothing ever expires, and taken back by unpin (P-40)', async () => {
     const cwd = await temporaryFolder();
     const dataset = await makeNoopDataset(join(cwd, 'data'), { tasks: 1 });

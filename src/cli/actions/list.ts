@@ -85,7 +85,7 @@ function detailLines(run: RunDetail, records: readonly AttemptRecord[], nowMs: n
 }
 
 const comboText = ({ framework, queryMode, mode }: RunLine): string => `${framework}/${queryMode}/${mode}`;
-const doneText = ({ done, total }: RunLine): string => `${done ?? '-'}/${total}`;
+const doneText = ({ done, total }: RunLine): string => `${done}/${total}`;
 const agoText = (atMs: number, nowMs: number): string =>
   atMs > 0 ? `${durationText(Math.max(0, nowMs - atMs) / 1000)} ago` : '-';
 
@@ -104,7 +104,7 @@ function asJson(run: RunLine): Record<string, unknown> {
     query_mode: run.queryMode,
     mode: run.mode,
     state: run.state,
-    done: run.done ?? null,
+    done: run.done,
     total: run.total,
     errors: run.errors ?? null,
     attempt: run.attempt,

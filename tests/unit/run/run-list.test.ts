@@ -87,7 +87,7 @@ describe('the list of runs', () => {
       'never-begun': 'stopped',
       resubmitted: 'stopped',
     });
-    expect(runs.find(({ runId }) => runId === 'never-begun')).toMatchObject({ done: undefined, errors: undefined });
+    expect(runs.find(({ runId }) => runId === 'never-begun')).toMatchObject({ done: 0, errors: undefined });
     expect(runs.find(({ runId }) => runId === 'resubmitted')).toMatchObject({ attempt: 2, done: 1 });
   });
 
