@@ -13,8 +13,9 @@ export function checkCanRun({ run_id: runId, framework, mode, query_mode, slayer
   const field = (name: string): string => `run ${runId}: ${name}`;
   const parsed = parseMode(mode, field('mode'));
   if (parsed !== 'oracle') {
-    const known = parseFramework(framework, field('framework'));
-    checkCombination({ framework: known, queryMode: query_mode, mode: parsed, slayerSetup: slayer_setup });
+    const isOwn = rest.framework_bundle !== null;
+    const known = isOwn ? framework : parseFramework(framework, field('framework'));
+    checkCombination({ framework: known, queryMode: query_mode, mode: parsed, slayerSetup: slayer_setup, isOwn });
   }
   if (!rest.use_audited_gold_sql || rest.audited_gold !== null) return;
   throw new SkeinError(

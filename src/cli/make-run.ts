@@ -1,6 +1,7 @@
 /** A run's manifest from what was asked for, and its one place in the store. */
 import type { Dataset } from '../dataset/dataset.ts';
 import type { Task } from '../dataset/task.ts';
+import type { FrameworkBundle } from '../frameworks/own/bundle.ts';
 import { namesInRows } from '../frameworks/registry.ts';
 import { isSkeinError, SkeinError } from '../kernel/errors.ts';
 import { mintRunId } from '../kernel/ids.ts';
@@ -28,10 +29,12 @@ export interface ManifestParts {
   readonly content: DatasetContent | undefined;
   /** Digest of the audited gold SQL; undefined: the tasks' own is scored by. */
   readonly auditedGold: string | undefined;
+  /** The user's own framework; undefined: one of ours. */
+  readonly bundle?: FrameworkBundle | undefined;
 }
 
 export function manifestOf(parts: ManifestParts): Manifest {
-  const { submission, cacheRoot, referenceRoot, dataset, tasks, content, auditedGold } = parts;
+  const { submission, cacheRoot, referenceRoot, dataset, tasks, content, auditedGold, bundle } = parts;
   const nowMs = Date.now();
   const names = namesInRows(submission);
   return makeManifest({
@@ -43,6 +46,10 @@ export function manifestOf(parts: ManifestParts): Manifest {
     use_audited_gold_sql: auditedGold !== undefined,
     audited_gold: auditedGold ?? null,
     encoder: submission.encoder,
+    framework_bundle: bundle ? { digest: bundle.digest, file: bundle.file, path: bundle.path } : null,
+    framework_options: submission.options,
+    agent_model: submission.agentModel,
+    user_sim_model: submission.userSimModel,
     sql_timeout_ms: submission.sqlTimeoutMs,
     grace_ms: submission.graceMs,
     actor_block_timeout_ms: submission.actorBlockTimeoutMs,

@@ -1,5 +1,4 @@
 /** What stands in the reference root before a run or an encode, and whether it may be used (DESIGN rule 6). */
-import { canonicalFramework } from '../frameworks/registry.ts';
 import { LockKeeper } from '../node/lock-keeper.ts';
 import { acceptReference } from '../reference/accept-reference.ts';
 import type { Encoder } from '../reference/encoder.ts';
@@ -19,19 +18,20 @@ export interface StandingReferences {
   accept(signal: AbortSignal): Promise<ReadonlyMap<string, string>>;
 }
 
+/** Of a run that works on none. */
+export const NO_REFERENCES: StandingReferences = { fresh: new Map(), accept: async () => new Map() };
+
 /**
  * What stands in the reference root for a run's databases. Looks only.
  * @param acceptsUnknown `--accept-reference`: one of unknown make is taken as it is
  * @throws SkeinError PREFLIGHT for one that was paid for by another encoder, INVALID_INPUT for an unknown encoder, CORRUPT
  */
 export async function standingReferences(
-  { framework, encoder: name, reference_root: root }: Pick<Manifest, 'framework' | 'encoder' | 'reference_root'>,
+  { encoder: name, reference_root: root }: Pick<Manifest, 'encoder' | 'reference_root'>,
   datasetDir: string,
   databases: readonly string[],
   acceptsUnknown: boolean,
 ): Promise<StandingReferences> {
-  const none = new Map<string, string>();
-  if (canonicalFramework(framework) !== 'encode') return { fresh: none, accept: async () => none };
   const encoder = await parseEncoder(name);
   const { found, toAccept } = await preflightWithAcceptance({ root, databases, datasetDir, encoder, acceptsUnknown });
   const fresh = new Map(

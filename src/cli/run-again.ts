@@ -14,8 +14,10 @@ import type { CliContext } from './context.ts';
 import type { Flags } from './flags.ts';
 import { checkFolders, type NamedFolder } from './folders.ts';
 import { checkCanRun, checkHasDataset, completed, supplementForeign } from './foreign-run.ts';
+import { noteChangedFramework, refuseUserCode } from './own-framework.ts';
 import { openView, type ProgressView } from './progress-view.ts';
-import { standingReferences } from './reference-check.ts';
+import { NO_REFERENCES, standingReferences } from './reference-check.ts';
+import { usesReferences } from './run-combo.ts';
 import type { LiveHead, RunPlace } from './run-place.ts';
 import { buildMissingCaches, comboOf, defaultLogFile, runToEnd } from './run-to-end.ts';
 import { selectTasks } from './select-tasks.ts';
@@ -69,7 +71,9 @@ async function againHere(again: RunAgain): Promise<number> {
   await checkFolders(foldersOf(manifest, outDir), dataset.dir);
   await store.checkWritable();
   const databases = databasesOf(manifest);
-  const references = await standingReferences(manifest, dataset.dir, databases, flags.has('accept-reference'));
+  const references = usesReferences(manifest)
+    ? await standingReferences(manifest, dataset.dir, databases, flags.has('accept-reference'))
+    : NO_REFERENCES;
   const reused = await references.accept(context.stop.drain);
 
   using view = await openView(context.err, flags.has('quiet'));
@@ -78,6 +82,7 @@ async function againHere(again: RunAgain): Promise<number> {
   await ensureLifecycle(store, (text) => view.note(text));
   const isReady = again.isSetupReused && (await isSetupThere(store, manifest));
   if (!(await again.begin(manifest, view))) return await again.nothing(view);
+  await noteChangedFramework(manifest, view);
   const repeatedFlags = shared.repeated(flags);
   const run = { store, manifest, actors, graceMs, outDir, logFile, reused, repeatedFlags, startedMs };
   return await printed(await runToEnd({ ...run, isSetupThere: isReady }, context, view), flags, context, view);
@@ -87,6 +92,7 @@ async function againAtHead(again: RunAgain, head: LiveHead): Promise<number> {
   const { flags, context, place, manifest: stored, outDir, startedMs } = again;
   const { store } = place;
   const runId = stored.run_id;
+  refuseUserCode(head, stored);
   if (stored.dataset_content === null) {
     throw new SkeinError(
       'PREFLIGHT',
@@ -105,6 +111,7 @@ async function againAtHead(again: RunAgain, head: LiveHead): Promise<number> {
   if (dataset) await prepareCaches(manifest, dataset, actorsOf(flags) ?? 1, context, view);
   await ensureLifecycle(store, (text) => view.note(text));
   if (!(await again.begin(manifest, view))) return await again.nothing(view);
+  await noteChangedFramework(manifest, view);
   const reused = new Map(Object.entries(manifest.seed));
   return await onCluster(
     { store, manifest, head, outDir, reused, startedMs, isSetupThere: isReady },

@@ -4,13 +4,13 @@
 import { join } from 'node:path';
 
 import type { RunProgress } from '../embed/run-progress.ts';
-import { canonicalFramework } from '../frameworks/registry.ts';
 import type { RunCounts } from '../run/run-counts.ts';
 import type { FetchResult } from '../head/fetch.ts';
 import type { Manifest } from '../run/manifest.ts';
 import { loadReference } from '../reference/load-reference.ts';
 import type { ObjectStore } from '../store/port.ts';
 import { resultsDbOf } from './fetch-home.ts';
+import { usesReferences } from './run-combo.ts';
 import { storeFolder } from './shared-flags.ts';
 
 /** One database of a run. The last three are absent where no references are made. */
@@ -66,7 +66,7 @@ export interface SummaryInput {
 
 export async function summarize(input: SummaryInput): Promise<RunSummary> {
   const { store, manifest, outDir, logFile, startedMs, counts, fetched, exitReason, exitCode } = input;
-  const usesReferences = canonicalFramework(manifest.framework) === 'encode';
+  const hasReferences = usesReferences(manifest);
   return {
     run_id: manifest.run_id,
     counts,
@@ -78,7 +78,7 @@ export async function summarize(input: SummaryInput): Promise<RunSummary> {
       },
     }),
     databases: await Promise.all(
-      tallies(input).map(async (tally) => ({ ...tally, ...(usesReferences && (await knowledgeOf(input, tally))) })),
+      tallies(input).map(async (tally) => ({ ...tally, ...(hasReferences && (await knowledgeOf(input, tally))) })),
     ),
     paths: {
       store: storeFolder(store) ?? store.url,
@@ -87,8 +87,8 @@ export async function summarize(input: SummaryInput): Promise<RunSummary> {
       eval: fetched?.paths.evalJson ?? null,
       merge_report: fetched?.paths.mergeReport ?? null,
       mirror: fetched?.paths.mirror ?? null,
-      cache_root: usesReferences ? manifest.cache_root : null,
-      reference_root: usesReferences ? manifest.reference_root : null,
+      cache_root: hasReferences ? manifest.cache_root : null,
+      reference_root: hasReferences ? manifest.reference_root : null,
       log: logFile ?? null,
     },
     exit_reason: exitReason,

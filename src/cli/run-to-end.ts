@@ -23,8 +23,11 @@ import { exitCodeOfFetch, fetchHome, fetchLines } from './fetch-home.ts';
 import { leanMemoryFor } from './lean-memory.ts';
 import { plural } from './progress-text.ts';
 import type { ProgressView } from './progress-view.ts';
+import { comboOf } from './run-combo.ts';
 import { storeFolder } from './shared-flags.ts';
 import { summarize, type RunSummary, type SummaryInput } from './run-summary.ts';
+
+export { comboOf } from './run-combo.ts';
 
 export interface RunToEnd {
   readonly store: ObjectStore;
@@ -40,11 +43,6 @@ export interface RunToEnd {
   readonly startedMs: number;
   /** True: its setup is in the store already, and stays as it is. */
   readonly isSetupThere?: boolean;
-}
-
-/** What setup a run of this manifest needs. Under mode oracle the row's names say so: raw. */
-export function comboOf(manifest: Pick<Manifest, 'framework' | 'query_mode' | 'slayer_setup'>): RunCombo {
-  return { framework: manifest.framework, queryMode: manifest.query_mode, slayerSetup: manifest.slayer_setup };
 }
 
 /** Builds the stage-1 caches that the run's setup requires and that are missing or stale. @throws SkeinError */

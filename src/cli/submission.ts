@@ -1,23 +1,17 @@
 /** What `submit` was asked for, from its flags alone: nothing is looked at yet. */
 import { availableParallelism } from 'node:os';
 
-import {
-  checkCombination,
-  parseFramework,
-  parseMode,
-  parseQueryMode,
-  parseSlayerSetup,
-} from '../frameworks/registry.ts';
+import { checkCombination, parseMode, parseQueryMode, parseSlayerSetup } from '../frameworks/registry.ts';
 import { parseRunId } from '../kernel/ids.ts';
 import type { FlagSpec } from './command.ts';
 import type { Flags } from './flags.ts';
+import { frameworkChoice, OWN_FRAMEWORK_FLAGS, type FrameworkChoice } from './own-framework.ts';
 import { selectionOf, TASK_WAYS, type Selection } from './select-tasks.ts';
 import { MAX_ACTORS } from './shared-flags.ts';
 import { parseCount, parseMilliseconds, parseSeconds } from './values.ts';
 
 /** What a run is made of; a run's manifest gives it back (`run-to-end.ts`). */
-export interface Submission {
-  readonly framework: string;
+export interface Submission extends FrameworkChoice {
   readonly queryMode: 'raw' | 'slayer';
   readonly mode: 'a-interact' | 'c-interact' | 'oracle';
   readonly slayerSetup: 'pre-encoded' | 'on-the-fly';
@@ -39,7 +33,12 @@ export interface Submission {
 
 /** The flags of a run that are its own; with the defaults of issue and README. */
 export const RUN_FLAGS = {
-  framework: { value: 'NAME', describe: 'what an actor runs for a task: encode, noop', default: 'encode' },
+  framework: {
+    value: 'NAME|FILE',
+    describe: 'what an actor runs for a task: encode, noop, or a file of yours, ./mine.ts',
+    default: 'encode',
+  },
+  ...OWN_FRAMEWORK_FLAGS,
   'query-mode': { value: 'NAME', describe: 'slayer or raw', default: 'slayer' },
   mode: { value: 'NAME', describe: 'a-interact, or oracle: submit the gold SQL and score it', default: 'a-interact' },
   'slayer-setup': { value: 'NAME', describe: 'on-the-fly or pre-encoded', default: 'on-the-fly' },
@@ -66,7 +65,7 @@ export const RUN_FLAGS = {
 /** @throws SkeinError INVALID_INPUT naming the flag, the value and what would be right */
 export async function submissionOf(flags: Flags): Promise<Submission> {
   const choices = {
-    framework: parseFramework(flags.get('framework') ?? RUN_FLAGS.framework.default),
+    ...(await frameworkChoice(flags, RUN_FLAGS.framework.default)),
     queryMode: parseQueryMode(flags.get('query-mode') ?? RUN_FLAGS['query-mode'].default),
     mode: parseMode(flags.get('mode') ?? RUN_FLAGS.mode.default),
     slayerSetup: parseSlayerSetup(flags.get('slayer-setup') ?? RUN_FLAGS['slayer-setup'].default),
@@ -86,7 +85,8 @@ export async function submissionOf(flags: Flags): Promise<Submission> {
     runId: runId === undefined ? undefined : parseRunId('--run-id', runId),
     selection: await selectionOf(flags, TASK_WAYS),
   };
-  checkCombination(choices);
+  const hasOptions = flags.get('framework-options') !== undefined;
+  checkCombination({ ...choices, isOwn: choices.modulePath !== undefined, hasOptions });
   return submission;
 }
 

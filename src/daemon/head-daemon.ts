@@ -23,6 +23,8 @@ export interface HeadDaemonOptions {
   readonly tls?: TlsFiles | undefined;
   /** How long a node may be silent before its tasks count as lost. */
   readonly lostAfterMs: number;
+  /** Refuses runs that bring a framework of their own. Default false. */
+  readonly refusesUserCode?: boolean;
   /** Another head took the store: this one lives on and hands out nothing. */
   onLeaseLost?(by: string): void;
 }
@@ -58,6 +60,7 @@ export async function startHeadDaemon(options: HeadDaemonOptions): Promise<HeadD
       bootId: dataDir.bootId,
       lostAfterMs,
       recentLog: (lines) => recentLines(`${dataDir.path}/log`, lines),
+      refusesUserCode: options.refusesUserCode === true,
       onShutdown: () => asked.resolve(),
       onLeaseLost: (by) => options.onLeaseLost?.(by ? describeHolder(by) : 'somebody who removed its lease'),
     });

@@ -29,6 +29,8 @@ export interface NodeDaemonOptions {
   readonly actors: number;
   /** Default: the host's name and a part of the data dir's id. */
   readonly name: string | undefined;
+  /** Refuses runs that bring a framework of their own. Default false. */
+  readonly refusesUserCode?: boolean;
   /** What actors may see of it is cut from this. */
   readonly env: Readonly<Record<string, string | undefined>>;
 }
@@ -68,6 +70,7 @@ export async function startNodeDaemon(options: NodeDaemonOptions): Promise<NodeD
       log,
       reconnect: true,
       recentLog: (lines, bytes) => recentLines(join(dataDir.path, 'log'), lines, bytes),
+      refusesUserCode: options.refusesUserCode === true,
       onHeadLost: lost.resolve,
     });
     const ready: Ready = {

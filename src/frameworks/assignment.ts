@@ -48,4 +48,6 @@ export interface TaskOutcome {
   readonly builtReferences: readonly BuiltReference[];
   /** Milliseconds by phase (`reference`, `sql.open`, `framework` …): what the task's log shows as `[timing]` (V-24). */
   readonly timingsMs: Readonly<Record<string, number>>;
+  /** The actor has no framework: the next task gets another actor, on a new thread. Default false. */
+  readonly isActorSpent?: boolean;
 }

@@ -139,6 +139,23 @@ export interface FrameworkSettings {
   readonly slayerSetup: 'pre-encoded' | 'on-the-fly';
   readonly encoder: string;
   readonly sqlTimeoutMs: number;
+  /** Set: the framework is the user's own, and `framework` is what rows call it. */
+  readonly own?: OwnModule;
+}
+
+/** A framework of the user's, bundled, as it lies on the actor's machine. */
+export interface OwnModule {
+  /** Absolute. */
+  readonly modulePath: string;
+  /** SHA-256 of its bytes, hex. Nothing else is run. */
+  readonly digest: string;
+  /** The name of the user's file, for texts. */
+  readonly file: string;
+  /** Empty where none was named. */
+  readonly agentModel: string;
+  readonly userSimModel: string;
+  /** `--framework-options`. */
+  readonly options: Readonly<Record<string, unknown>>;
 }
 
 export type FrameworkFactory = (settings: FrameworkSettings) => Promise<Framework> | Framework;

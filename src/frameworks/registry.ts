@@ -21,11 +21,14 @@ const ALIASES: Readonly<Record<string, FrameworkName>> = { pydantic_ai_otf_encod
 /** Frameworks of the seed system that need a model: later versions. */
 const NOT_OFFERED = ['claude_sdk', 'pydantic_ai', 'pydantic_ai_recursive', 'mcp_agent', 'agno', 'smolagents'];
 
+/** Names that no file of the user's may take: rows and setup would mean something else by them. */
+export const RESERVED_NAMES: readonly string[] = [...FRAMEWORKS, ...Object.keys(ALIASES), ...NOT_OFFERED, 'oracle'];
+
 /** The framework called `text`, aliases resolved. @throws SkeinError INVALID_INPUT, with the nearest name */
 export function parseFramework(text: string, field = '--framework'): FrameworkName {
   const name = ALIASES[text] ?? text;
   if (isOneOf(FRAMEWORKS, name)) return name;
-  const instead = `choose ${FRAMEWORKS.join(' or ')}, or --mode oracle, which needs no framework`;
+  const instead = `choose ${FRAMEWORKS.join(' or ')}, a file of yours (./mine.ts), or --mode oracle, which needs no framework`;
   if (NOT_OFFERED.includes(text)) {
     throw invalid(
       `${field}: ${text} is not offered in this version (agents with a model come later); ${instead}`,
@@ -57,14 +60,36 @@ export function parseSlayerSetup(text: string, field = '--slayer-setup'): Framew
 }
 
 /** What a run's settings must be said of to know whether they go together. */
-export type Combination = Pick<FrameworkSettings, 'framework' | 'queryMode' | 'mode' | 'slayerSetup'>;
+export interface Combination extends Pick<FrameworkSettings, 'framework' | 'queryMode' | 'mode' | 'slayerSetup'> {
+  /** The framework is a file of the user's. Default false. */
+  readonly isOwn?: boolean;
+  /** `--framework-options` was given. Default false. */
+  readonly hasOptions?: boolean;
+}
 
 /**
- * Whether these choices go together (§3B). Mode oracle takes no notice of the others; `noop` runs under any.
+ * Whether these choices go together (§3B). Mode oracle takes no notice of the others, but runs nothing of the user's;
+ * `noop` runs under any; an own framework works in both query modes and is told the mode.
  * @throws SkeinError INVALID_INPUT that names both fields and the way out
  */
-export function checkCombination({ framework, queryMode, mode, slayerSetup }: Combination): void {
+export function checkCombination(combination: Combination): void {
+  const { framework, queryMode, mode, slayerSetup, isOwn = false, hasOptions = false } = combination;
+  if (isOwn && mode === 'oracle') {
+    const text = '--mode oracle submits the gold SQL and runs no framework; leave --framework or --mode away';
+    throw invalid(text, '--mode');
+  }
+  if (hasOptions && !isOwn) {
+    throw invalid(
+      '--framework-options goes with a framework that is a file of yours: --framework ./mine.ts',
+      '--framework-options',
+    );
+  }
   if (mode === 'oracle' || framework === 'noop') return;
+  if (isOwn) {
+    if (queryMode !== 'slayer' || slayerSetup === 'on-the-fly') return;
+    const text = `--slayer-setup ${slayerSetup} works with no framework of this version; choose on-the-fly, or --query-mode raw`;
+    throw invalid(text, '--slayer-setup');
+  }
   const onlyWith = (what: string, needs: string, not: string) => {
     throw invalid(`${what} works only with ${needs}, not with ${not}`, what.split(' ', 1)[0] as string);
   };
@@ -86,8 +111,11 @@ export function namesInRows({ framework, queryMode, mode }: Omit<Combination, 's
     : { framework, query_mode: queryMode, mode };
 }
 
-/** A new instance of the framework that `settings` ask for; its module is loaded only now. @throws SkeinError INVALID_INPUT */
+/** A new instance of the framework that `settings` ask for; its module is loaded only now. @throws SkeinError INVALID_INPUT | CORRUPT */
 export async function createFramework(settings: FrameworkSettings): Promise<Framework> {
+  if (settings.own) {
+    return await (await import('./own/hosted-framework.ts')).HostedFramework.open(settings, settings.own);
+  }
   if (settings.mode === 'oracle') return new (await import('./oracle.ts')).OracleFramework();
   const name = parseFramework(settings.framework);
   switch (name) {

@@ -4,10 +4,11 @@
  *
  * Invariants: A1 what a framework throws becomes the task's error row, and the actor goes on with the next (W-04). A2
  * it runs one task at a time, so what it prints between a call and its answer is that task's log (W-12). A3 every row has its database, question, start and
- * duration, whatever the framework filled in.
+ * duration, whatever the framework filled in. A4 an actor whose framework did not come to life says so: what its
+ * module left behind is no ground for another try, so the next task gets a new thread.
  */
 import { currentCall } from '../actor/context.ts';
-import { asError, describeError } from '../kernel/errors.ts';
+import { asError, describeError, isSkeinError } from '../kernel/errors.ts';
 import type { Task } from '../dataset/task.ts';
 import type { TaskAssignment, TaskOutcome } from './assignment.ts';
 import { blankRow, errorRow } from './error-row.ts';
@@ -20,6 +21,8 @@ import { AttemptContext } from './task-context.ts';
 export class TaskActor {
   readonly #settings: FrameworkSettings;
   #framework: Promise<Framework> | undefined;
+  /** Whether the framework came to life. */
+  #isReady = false;
   #references: Promise<KnownReferences> | undefined;
 
   constructor(settings: FrameworkSettings) {
@@ -31,7 +34,8 @@ export class TaskActor {
     const { signal } = currentCall();
     const context = new AttemptContext(assignment, this.#settings, signal, () => this.#knownReferences());
     const row = await this.#attempt(assignment.task, context);
-    return { row, builtReferences: context.builtReferences, timingsMs: context.timingsMs };
+    const { builtReferences, timingsMs } = context;
+    return { row, builtReferences, timingsMs, ...(!this.#isReady && { isActorSpent: true }) };
   }
 
   /** Lets the framework go; called once, before the actor ends in good order. */
@@ -51,12 +55,13 @@ export class TaskActor {
     const elapsedS = () => (performance.now() - startedMs) / 1000;
     try {
       const framework = await context.timed('framework', () => (this.#framework ??= createFramework(this.#settings)));
+      this.#isReady = true;
       const row = await context.timed('task', () => framework.runTask(task, context));
       return boundRow(this.#completed(task, row, startedAt, elapsedS()));
     } catch (error) {
       context.log(asError(error).stack ?? String(error));
       const failed = errorRow(task, describeError(error), startedAt, elapsedS());
-      return boundRow({ ...failed, ...namesInRows(this.#settings) });
+      return boundRow({ ...failed, ...namesInRows(this.#settings), ...stackOf(error) });
     } finally {
       await context.close().catch((error: unknown) => context.log(`closing failed: ${describeError(error)}`));
     }
@@ -76,4 +81,10 @@ export class TaskActor {
       duration_s: durationS,
     };
   }
+}
+
+/** Where the error is in the user's own files, if it is one of theirs. */
+function stackOf(error: unknown): { error_stack?: string } {
+  const stack = isSkeinError(error) ? error.fields['user_stack'] : undefined;
+  return typeof stack === 'string' ? { error_stack: stack } : {};
 }

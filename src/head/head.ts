@@ -67,6 +67,8 @@ export interface HeadOptions {
   readonly lostAfterMs?: number;
   /** How long dispatch of an adopted run waits for the word of the nodes that its status names. Default 10,000. */
   readonly settleMs?: number;
+  /** Refuses runs that bring a framework of their own. Default false. */
+  readonly refusesUserCode?: boolean;
   /** Of the leases; for tests. */
   readonly leaseTimes?: LeaseTimes;
   /** A client asked the head to end. */
@@ -144,6 +146,7 @@ export class Head implements AsyncDisposable {
       writeVerdict: losses.writeVerdict,
       lookForRow: losses.look,
       facts: (run) => this.#beatFacts(run),
+      refusesUserCode: options.refusesUserCode === true,
       settleMs: options.settleMs ?? SETTLE_MS,
       holdsLease: mayAct,
       isOver: () => this.#lease?.isLost === true || signal.aborted,
@@ -278,7 +281,16 @@ export class Head implements AsyncDisposable {
 
   #describe(): DescribeResponse {
     const { store, headId, bootId } = this.#options;
-    return { version: VERSION, storeUrl: store.url, headId, bootId, epoch: this.epoch };
+    const userCodeRefused = this.#userCodeRefused();
+    return { version: VERSION, storeUrl: store.url, headId, bootId, epoch: this.epoch, userCodeRefused };
+  }
+
+  /** Why runs with a framework of their own would never start here, as far as that is known now; else empty. */
+  #userCodeRefused(): string {
+    if (this.#options.refusesUserCode) return 'this head was started with --no-user-code';
+    const connected = this.#roster.connected();
+    const isRefusedByAll = connected.length > 0 && connected.every(({ session }) => session?.hello.refusesUserCode);
+    return isRefusedByAll ? 'every node was started with --no-user-code' : '';
   }
 
   #status(): StatusResponse {

@@ -14,7 +14,7 @@ import type { Logger } from '../kernel/log.ts';
 import { sleep } from '../kernel/retry.ts';
 import { canonicalRow } from '../run/canonical-row.ts';
 import { describeHolder, type Lease, type LeaseOwner, type LeaseTimes } from '../run/lease.ts';
-import { databasesOf, readManifest } from '../run/manifest.ts';
+import { databasesOf, readManifest, type Manifest } from '../run/manifest.ts';
 import { storeRows } from '../run/row-source.ts';
 import { acquireRunLease } from '../run/run-lease.ts';
 import { readStoredStatus, type RunStatus } from '../run/status.ts';
@@ -42,6 +42,8 @@ export interface RunStarterOptions {
   readonly facts: (run: ActiveRun) => BeatFacts;
   /** How long dispatch waits for the word of nodes. */
   readonly settleMs: number;
+  /** Whether runs that bring a framework of their own are refused. */
+  readonly refusesUserCode: boolean;
   readonly holdsLease: () => boolean;
   /** Whether this head never will act again. */
   readonly isOver: () => boolean;
@@ -74,7 +76,9 @@ export class RunStarter {
   async start(runId: string, maxInFlight: number): Promise<ActiveRun> {
     const { store, log, owner, grants, nodes, writeLoss, writeVerdict, lookForRow } = this.#options;
     const isCluster = owner.kind === 'daemon';
-    const [manifest, lease] = await Promise.all([readManifest(store, runId), this.#lease(runId)]);
+    const manifest = await readManifest(store, runId);
+    this.#refuseUserCode(manifest);
+    const lease = await this.#lease(runId);
     try {
       failPoint('head.run-leased');
       const status = await readStoredStatus(store, runId);
@@ -210,6 +214,13 @@ export class RunStarter {
       // A daemon's lease of a run outlives it, so that its next life finds the run.
       abandon: () => (isCluster ? Promise.resolve(lease.abandon()) : lease.release()),
     });
+  }
+
+  /** @throws SkeinError PREFLIGHT */
+  #refuseUserCode({ run_id: runId, framework_bundle: bundle }: Manifest): void {
+    if (!bundle || !this.#options.refusesUserCode) return;
+    const text = `run ${runId}: it brings a framework of its own (${bundle.file}), and this head was started with --no-user-code`;
+    throw new SkeinError('PREFLIGHT', text, { fields: { run: runId } });
   }
 
   /** @throws SkeinError PREFLIGHT naming who works on the run */

@@ -4,6 +4,7 @@
  *     D/datasets/<db>/<digest>/<db>/…      one database of a dataset, by its content (V-05)
  *     D/caches/<fingerprint>/<db>/         stage 1, by the fingerprint of its inputs
  *     D/references/<identity>/<db>/        stage 2, by inputs, encoder and, where it was made elsewhere, its content
+ *     D/frameworks/<digest>.mjs            frameworks that users brought, by their content (`framework-download.ts`)
  *
  * Invariants: P1 nothing is silently substituted: a run whose seed, encoder, version or inputs differ from what stands here
  * works in a root of its own. P2 what was made elsewhere is taken as it is and never built upon; a reference is built only
@@ -51,6 +52,7 @@ export interface DataDirPlacesOptions {
 export function dataDirPlaces({ dataDir, store, locks }: DataDirPlacesOptions): NodePlaces {
   return {
     locks,
+    frameworksDir: join(dataDir, 'frameworks'),
     open: async (run) => {
       const { runId, manifest } = run;
       const content = manifest.dataset_content;

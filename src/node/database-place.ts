@@ -59,6 +59,8 @@ export interface PlacesRequest {
 export interface NodePlaces {
   /** The locks over everything in these places; the node that uses them takes it over and closes it. */
   readonly locks: LockKeeper;
+  /** Where users' own frameworks are kept, by digest; undefined: with what goes when the node stops. */
+  readonly frameworksDir?: string;
   /** @throws SkeinError NOT_FOUND | CORRUPT | INVALID_INPUT: nothing of this run can work here; STORE_UNAVAILABLE …: not now */
   open(run: PlacesRequest): Promise<RunPlaces>;
 }

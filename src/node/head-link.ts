@@ -32,6 +32,8 @@ export interface HeadLinkOptions {
     readonly dataDirId: string;
     readonly version: string;
     readonly actors: number;
+    /** Default false. */
+    readonly refusesUserCode?: boolean;
   };
   /** Dials again for ever after a cut. Else the first cut is the end: for a head in the same process. */
   readonly reconnect: boolean;
@@ -129,7 +131,7 @@ export class HeadLink implements AsyncDisposable {
     const dial = dialHead({
       address,
       security,
-      hello: { ...hello, sessionId: this.#sessionId, lastReceived, window: DEFAULT_WINDOW },
+      hello: { refusesUserCode: false, ...hello, sessionId: this.#sessionId, lastReceived, window: DEFAULT_WINDOW },
       welcomeMs,
       keepalive,
       onWelcome: (welcome, write) => this.#welcomed(welcome, write),

@@ -5,12 +5,14 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { ActorRuntime, ActorService } from '../driver/runtime.ts';
+import { SkeinError } from '../kernel/errors.ts';
 import type { Logger } from '../kernel/log.ts';
 import { readManifest } from '../run/manifest.ts';
 import type { ObjectStore } from '../store/port.ts';
 import type { ActorSlots } from './actor-slots.ts';
 import type { NodePlaces } from './database-place.ts';
 import { DatabasePreparation } from './database-preparation.ts';
+import { ensureFramework } from './framework-download.ts';
 import { RunExecutor, type RunReports } from './run-executor.ts';
 import { runSettings } from './run-settings.ts';
 import { Shipper } from './shipper.ts';
@@ -35,6 +37,8 @@ export interface RunHosting {
   readonly services: Readonly<Record<string, ActorService>>;
   /** The run's own folder goes below it. */
   readonly workDir: string;
+  /** Whether runs that bring a framework of their own are refused (`--no-user-code`). */
+  readonly refusesUserCode: boolean;
   /** Fires when the node stops. */
   readonly signal: AbortSignal;
   readonly onStoreTrouble: (trouble: string | undefined) => void;
@@ -63,7 +67,15 @@ export interface NodeRun {
 export async function openRun(hosting: RunHosting, runId: string, reports: NodeRunReports): Promise<NodeRun> {
   const { store, log, places, spool, isPatient, signal, slots, onStoreTrouble } = hosting;
   const manifest = await readManifest(store, runId);
-  const settings = runSettings(manifest);
+  const { framework_bundle: bundle } = manifest;
+  if (bundle && hosting.refusesUserCode) {
+    const text = `run ${runId}: it brings a framework of its own (${bundle.file}), and this node runs no users' code (--no-user-code)`;
+    throw new SkeinError('PREFLIGHT', text);
+  }
+  // No run's folder: their ids begin with a letter or digit.
+  const frameworksDir = places.frameworksDir ?? join(hosting.workDir, '_frameworks');
+  const modulePath = bundle ? await ensureFramework({ store, dir: frameworksDir, signal }, bundle.digest) : undefined;
+  const settings = runSettings(manifest, modulePath);
   const workDir = join(hosting.workDir, runId);
   const runPlaces = await places.open({ store, runId, manifest, settings, log, signal });
   const shipper = new Shipper({ store, runId, log, ...(isPatient && { keepTrying: signal, onStoreTrouble }) });

@@ -60,6 +60,8 @@ export interface NodeOptions {
   /** What actors may see of the daemon's environment is cut from this. */
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly log: Logger;
+  /** Refuses runs that bring a framework of their own. Default false. */
+  readonly refusesUserCode?: boolean;
   /** Dials the head again for ever after a cut. Default false: the first cut is the end. */
   readonly reconnect?: boolean;
   /** With `reconnect`: how long the first dial is tried again. Default 10,000. */
@@ -140,6 +142,7 @@ export class Node implements AsyncDisposable {
       version: VERSION,
       actors,
       dataDirId: options.dataDirId ?? node.#bootId,
+      refusesUserCode: options.refusesUserCode === true,
     };
     node.#recovered = node.#recover();
     try {
@@ -379,6 +382,7 @@ export class Node implements AsyncDisposable {
       actors,
       services: { ...locks, ...this.#sql.services() },
       workDir: this.#workDir,
+      refusesUserCode: this.#options.refusesUserCode === true,
       signal: this.#stopping.signal,
       onStoreTrouble: (trouble) => this.#health.set('store', trouble),
     };

@@ -375,7 +375,9 @@ export class RunExecutor {
       const row = this.#stamped(outcome);
       this.#shipping.ship(queued, row, { assignment, outcome, actor, startedMs, log: log.read() }, start);
       await this.#shipping.settle(MAX_SHIPPING);
-      return 'alive';
+      if (outcome.isActorSpent !== true) return 'alive';
+      await this.#actors.end(actor);
+      return 'actor-gone';
     } catch (error) {
       this.#running.delete(queued.instanceId);
       if (!(error instanceof ActorDiedError)) {

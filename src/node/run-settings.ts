@@ -12,8 +12,12 @@ export interface RunSettings {
   readonly actorBlockTimeoutMs: number;
 }
 
-/** @throws SkeinError INVALID_INPUT for a mode that this version does not run */
-export function runSettings(manifest: Manifest): RunSettings {
+/**
+ * @param modulePath where the user's own framework lies on this machine, if the run brings one
+ * @throws SkeinError INVALID_INPUT for a mode that this version does not run
+ */
+export function runSettings(manifest: Manifest, modulePath?: string): RunSettings {
+  const { framework_bundle: bundle } = manifest;
   return {
     framework: {
       framework: canonicalFramework(manifest.framework),
@@ -22,6 +26,17 @@ export function runSettings(manifest: Manifest): RunSettings {
       slayerSetup: manifest.slayer_setup,
       encoder: manifest.encoder,
       sqlTimeoutMs: manifest.sql_timeout_ms,
+      ...(bundle !== null &&
+        modulePath !== undefined && {
+          own: {
+            modulePath,
+            digest: bundle.digest,
+            file: bundle.file,
+            agentModel: manifest.agent_model,
+            userSimModel: manifest.user_sim_model,
+            options: manifest.framework_options,
+          },
+        }),
     },
     databases: databasesOf(manifest),
     taskCount: manifest.instance_ids.length,

@@ -15,7 +15,7 @@ import { systemCode } from '../kernel/errors.ts';
 import { failPoint } from '../kernel/failpoint.ts';
 import { sleep } from '../kernel/retry.ts';
 import { readSeedSnapshot } from '../reference/setup.ts';
-import { shouldShip, uploadDebugBundle, uploadSetupSessions, uploadShard } from '../reference/shard.ts';
+import { encodes, shouldShip, uploadDebugBundle, uploadSetupSessions, uploadShard } from '../reference/shard.ts';
 import type { BuildOrder } from '../reference/shard-slice.ts';
 import { MARKERS, shardId } from '../store/layout.ts';
 import type { ObjectStore } from '../store/port.ts';
@@ -96,7 +96,7 @@ export class UploadBack {
     await shipper.helper('debug-bundle', async () => {
       await uploadDebugBundle({ store, runId }, { instanceId, attempt, scratchDir });
     });
-    if (settings.framework.framework !== 'encode') return;
+    if (!encodes(settings.framework)) return;
     await this.#setupSessions(setupSessionsRoot);
     await this.reference(task.selected_database, actor.name);
   }
@@ -164,13 +164,12 @@ export class UploadBack {
     if (place?.reference.kind !== 'build') return;
     const { referenceRoot } = place;
     const { epoch } = place.reference;
-    const { framework, queryMode, slayerSetup } = settings.framework;
     const question = {
       database,
       fingerprint: await fingerprintIn(referenceRoot, database),
       uploadedDbs: this.#shipped,
       seedFingerprints: this.#seedFingerprints,
-      run: { framework, queryMode, slayerSetup },
+      run: settings.framework,
     };
     if (!shouldShip(question)) {
       const isSeed =

@@ -19,6 +19,8 @@ export interface RunCombo {
   readonly queryMode: string;
   readonly slayerSetup: string;
   readonly framework: string;
+  /** Set: the framework is a user's own (`encodes` of shard.ts asks). */
+  readonly own?: unknown;
 }
 
 export interface SetupNeed {

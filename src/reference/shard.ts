@@ -40,15 +40,25 @@ export interface ShipQuestion {
   readonly uploadedDbs: ReadonlySet<string>;
   /** What was seeded, read from the bucket and never from disk (S-08). */
   readonly seedFingerprints: ReadonlyMap<string, string>;
-  readonly run: { readonly queryMode: string; readonly framework: string; readonly slayerSetup: string };
+  readonly run: EncodingChoice;
+}
+
+/** What of a run says whether it encodes. */
+export interface EncodingChoice {
+  readonly queryMode: string;
+  readonly framework: string;
+  readonly slayerSetup: string;
+  /** Set: the framework is a user's own. Those work on references as ours do. */
+  readonly own?: unknown;
 }
 
 /** The frameworks that build references: ours, and its name in the original. */
 const ENCODING_FRAMEWORKS: ReadonlySet<string> = new Set(['encode', 'pydantic_ai_otf_encode']);
 
 /** Whether runs of this combination encode, so that their references are theirs to ship (U-03). */
-export function encodes({ queryMode, slayerSetup, framework }: ShipQuestion['run']): boolean {
-  return queryMode === 'slayer' && slayerSetup === 'on-the-fly' && ENCODING_FRAMEWORKS.has(framework);
+export function encodes({ queryMode, slayerSetup, framework, own }: EncodingChoice): boolean {
+  if (queryMode !== 'slayer' || slayerSetup !== 'on-the-fly') return false;
+  return ENCODING_FRAMEWORKS.has(framework) || (own !== undefined && own !== null);
 }
 
 /** Whether a database's reference is new and this run's to ship (U-03). */

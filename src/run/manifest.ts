@@ -32,6 +32,16 @@ const renderInputs = z.looseObject({
   region: z.string().nullable().default(null),
 });
 
+/** `frameworks/<digest>.mjs` of the store. */
+const frameworkBundle = z.looseObject({
+  /** SHA-256 of the bundle's bytes. */
+  digest: z.string().regex(/^[0-9a-f]{64}$/, 'is no SHA-256 in hex'),
+  /** The name of the user's file, without folders. */
+  file: z.string(),
+  /** Absolute, on the submitting machine: there it may have changed since. */
+  path: z.string().default(''),
+});
+
 /** Names and defaults of `submit`'s flags in the seed (L-02), then ours. */
 export const manifestSchema = z.looseObject({
   run_id: z.string(),
@@ -58,6 +68,10 @@ export const manifestSchema = z.looseObject({
   cache_root: z.string().default(''),
   reference_root: z.string().default(''),
   encoder: z.string().default('rules'),
+  /** The user's own framework, which lies in the store by its digest; null = `framework` is one of ours. */
+  framework_bundle: frameworkBundle.nullable().default(null),
+  /** `--framework-options`: what the user's own framework is told, as it was typed. Never a secret. */
+  framework_options: z.record(z.string(), z.unknown()).default({}),
   sql_timeout_ms: z.number().default(30_000),
   grace_ms: z.number().default(10_000),
   /** 0 = never. */
@@ -238,6 +252,8 @@ function checked(where: string, value: unknown, code: 'CORRUPT' | 'INVALID_INPUT
 
 function comparable(field: string, value: unknown): string {
   if (value === undefined) return 'absent';
+  // Where its file lay says nothing about it.
+  if (field === 'framework_bundle') return (value as Manifest['framework_bundle'])?.digest ?? 'none';
   return canonicalJson(field === 'instance_ids' && Array.isArray(value) ? (value as string[]).toSorted() : value);
 }
 

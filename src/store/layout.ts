@@ -66,6 +66,11 @@ export function auditedGoldName(digest: string): string {
   return `datasets/_audited_gold/${parseName('digest', digest)}.jsonl`;
 }
 
+/** A user's own framework, bundled into one module and named by the SHA-256 of its bytes. */
+export function frameworkName(digest: string): string {
+  return `frameworks/${parseName('digest', digest)}.mjs`;
+}
+
 function attemptNumber(attempt: number): number {
   if (Number.isSafeInteger(attempt) && attempt >= 1) return attempt;
   throw new SkeinError('INVALID_INPUT', `attempt ${attempt} is no whole number from 1 up`);

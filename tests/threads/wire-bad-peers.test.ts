@@ -185,6 +185,7 @@ describe('a head', () => {
               sessionId: '',
               lastReceived: 0,
               window: 8,
+              refusesUserCode: false,
             },
           },
         },

@@ -46,7 +46,7 @@ export async function encode(flags: Flags, context: CliContext): Promise<number>
     ],
     dataset.dir,
   );
-  const asked = { framework: 'encode', encoder, reference_root: referenceRoot };
+  const asked = { encoder, reference_root: referenceRoot };
   const references = await standingReferences(asked, dataset.dir, databases, flags.has('accept-reference'));
   await references.accept(stop.drain);
 

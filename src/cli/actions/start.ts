@@ -50,6 +50,7 @@ async function startHead(flags: Flags, context: CliContext): Promise<number> {
   const { startHeadDaemon } = await loading;
   const daemon = await startHeadDaemon({
     ...{ dataDir, store, host, port, tls, lostAfterMs },
+    refusesUserCode: flags.has('no-user-code'),
     onLeaseLost: (by) => context.err.line(`skein: this head lost the store to ${by}; it hands out nothing any more`),
   }).catch((error: unknown) => {
     throw isSkeinError(error, 'UNAVAILABLE') ? new SkeinError('PREFLIGHT', error.message, { cause: error }) : error;
@@ -83,7 +84,10 @@ async function startNode(flags: Flags, context: CliContext): Promise<number> {
   const { startNodeDaemon } = await import('../../daemon/node-daemon.ts');
   const { address, security, connectTimeoutMs } = cluster;
   const place = { dataDir, address, security, connectTimeoutMs, store };
-  const daemon = await startNodeDaemon({ ...place, actors, name, env: context.env });
+  const daemon = await startNodeDaemon({
+    ...{ ...place, actors, name, env: context.env },
+    refusesUserCode: flags.has('no-user-code'),
+  });
   if (flags.has('json')) context.out.line(JSON.stringify({ ...daemon.ready, data_dir: daemon.dataDir }));
   else {
     context.out.line(

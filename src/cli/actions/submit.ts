@@ -16,9 +16,11 @@ import type { Flags } from '../flags.ts';
 import { checkFolders } from '../folders.ts';
 import { refuseHeldRun } from '../held-run.ts';
 import { makeRun, manifestOf, refuseOtherRun } from '../make-run.ts';
+import { bundleOf, refuseUserCode, shipFramework } from '../own-framework.ts';
 import { plural } from '../progress-text.ts';
 import { openView, type ProgressView } from '../progress-view.ts';
-import { parseEncoder, standingReferences } from '../reference-check.ts';
+import { parseEncoder, standingReferences, NO_REFERENCES } from '../reference-check.ts';
+import { usesReferences } from '../run-combo.ts';
 import { placeOf, type LiveHead } from '../run-place.ts';
 import type { RunSummary } from '../run-summary.ts';
 import { buildMissingCaches, comboOf, defaultLogFile, runToEnd } from '../run-to-end.ts';
@@ -39,6 +41,7 @@ export async function submit(flags: Flags, context: CliContext): Promise<number>
   };
   const encoder = flags.get('encoder');
   if (encoder !== undefined) await parseEncoder(encoder);
+  const bundle = await bundleOf(submission);
   const typedLogFile = shared.absoluteFile(flags, 'log-file');
 
   const dataset = await openDataset(flags.need('dataset', '--dataset DIR'));
@@ -64,21 +67,25 @@ export async function submit(flags: Flags, context: CliContext): Promise<number>
   await store.checkWritable();
   const description = head && (await describe({ dir: dataset.dir, tasksPath: dataset.tasksPath, databases }, context));
   const content = description?.content;
-  const planned = manifestOf({ submission, ...roots, dataset, tasks, content, auditedGold: gold?.digest });
+  const planned = manifestOf({ submission, ...roots, dataset, tasks, content, auditedGold: gold?.digest, bundle });
+  refuseUserCode(head, planned);
   await refuseOtherRun(store, planned, submission);
   if (!head && submission.runId !== undefined) {
     await refuseHeldRun(store, submission.runId, shared.repeated(flags, ['store']));
   }
-  const references = await standingReferences(planned, dataset.dir, databases, flags.has('accept-reference'));
+  const combo = comboOf(planned);
+  const references = usesReferences(planned)
+    ? await standingReferences(planned, dataset.dir, databases, flags.has('accept-reference'))
+    : NO_REFERENCES;
 
   using view = await openView(context.err, flags.has('quiet'));
-  const combo = comboOf(planned);
   const { actors, graceMs } = submission;
   const reused = await references.accept(context.stop.drain);
   await buildMissingCaches({ combo, dataset, databases, cacheRoot: roots.cacheRoot, actors }, context, view);
   await ensureLifecycle(store, (text) => view.note(text));
   if (description) await shipDataset(store, description, context, view);
   await shipGold(store, gold, context.stop.drain);
+  await shipFramework(store, bundle, context.stop.drain, view);
   failPoint('submit.before-manifest');
   const made = await makeRun(store, { ...planned, seed: Object.fromEntries(reused) });
   failPoint('submit.after-manifest');

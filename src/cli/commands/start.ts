@@ -35,6 +35,7 @@ export const start: Command = {
     ...TLS_FLAGS,
     'connect-timeout': CONNECT_TIMEOUT,
     grace: { ...shared.GRACE, describe: 'of a node: what started tasks get when it is stopped' },
+    'no-user-code': { describe: 'refuse runs that bring a framework of their own (submit --framework ./mine.ts)' },
     block: { describe: 'no effect: it always stays in the foreground' },
     json: { describe: 'one JSON object on stdout instead of a line, when it is ready' },
   },

@@ -291,6 +291,8 @@ export interface Hello {
   lastReceived: number;
   /** Frames that the node lets the head have unacknowledged. */
   window: number;
+  /** It runs no framework that a user brought. */
+  refusesUserCode: boolean;
 }
 
 export interface Welcome {
@@ -1325,7 +1327,17 @@ export const HeadOrder: MessageFns<HeadOrder> = {
 };
 
 function createBaseHello(): Hello {
-  return { node: "", bootId: "", version: "", actors: 0, dataDirId: "", sessionId: "", lastReceived: 0, window: 0 };
+  return {
+    node: "",
+    bootId: "",
+    version: "",
+    actors: 0,
+    dataDirId: "",
+    sessionId: "",
+    lastReceived: 0,
+    window: 0,
+    refusesUserCode: false,
+  };
 }
 
 export const Hello: MessageFns<Hello> = {
@@ -1353,6 +1365,9 @@ export const Hello: MessageFns<Hello> = {
     }
     if (message.window !== 0) {
       writer.uint32(64).uint32(message.window);
+    }
+    if (message.refusesUserCode !== false) {
+      writer.uint32(72).bool(message.refusesUserCode);
     }
     return writer;
   },
@@ -1434,6 +1449,14 @@ export const Hello: MessageFns<Hello> = {
             message.window = reader.uint32();
             continue;
           }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.refusesUserCode = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1472,6 +1495,11 @@ export const Hello: MessageFns<Hello> = {
         ? globalThis.Number(object.last_received)
         : 0,
       window: isSet(object.window) ? globalThis.Number(object.window) : 0,
+      refusesUserCode: isSet(object.refusesUserCode)
+        ? globalThis.Boolean(object.refusesUserCode)
+        : isSet(object.refuses_user_code)
+        ? globalThis.Boolean(object.refuses_user_code)
+        : false,
     };
   },
 
@@ -1501,6 +1529,9 @@ export const Hello: MessageFns<Hello> = {
     if (message.window !== 0) {
       obj.window = Math.round(message.window);
     }
+    if (message.refusesUserCode !== false) {
+      obj.refusesUserCode = message.refusesUserCode;
+    }
     return obj;
   },
 
@@ -1517,6 +1548,7 @@ export const Hello: MessageFns<Hello> = {
     message.sessionId = object.sessionId ?? "";
     message.lastReceived = object.lastReceived ?? 0;
     message.window = object.window ?? 0;
+    message.refusesUserCode = object.refusesUserCode ?? false;
     return message;
   },
 };

@@ -175,6 +175,8 @@ export interface DescribeResponse {
   headId: string;
   bootId: string;
   epoch: number;
+  /** Empty: runs may bring a framework of their own. Else why they are refused. */
+  userCodeRefused: string;
 }
 
 export interface StartRunRequest {
@@ -524,7 +526,7 @@ export const DescribeRequest: MessageFns<DescribeRequest> = {
 };
 
 function createBaseDescribeResponse(): DescribeResponse {
-  return { version: "", storeUrl: "", headId: "", bootId: "", epoch: 0 };
+  return { version: "", storeUrl: "", headId: "", bootId: "", epoch: 0, userCodeRefused: "" };
 }
 
 export const DescribeResponse: MessageFns<DescribeResponse> = {
@@ -543,6 +545,9 @@ export const DescribeResponse: MessageFns<DescribeResponse> = {
     }
     if (message.epoch !== 0) {
       writer.uint32(40).uint32(message.epoch);
+    }
+    if (message.userCodeRefused !== "") {
+      writer.uint32(50).string(message.userCodeRefused);
     }
     return writer;
   },
@@ -600,6 +605,14 @@ export const DescribeResponse: MessageFns<DescribeResponse> = {
             message.epoch = reader.uint32();
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.userCodeRefused = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -631,6 +644,11 @@ export const DescribeResponse: MessageFns<DescribeResponse> = {
         ? globalThis.String(object.boot_id)
         : "",
       epoch: isSet(object.epoch) ? globalThis.Number(object.epoch) : 0,
+      userCodeRefused: isSet(object.userCodeRefused)
+        ? globalThis.String(object.userCodeRefused)
+        : isSet(object.user_code_refused)
+        ? globalThis.String(object.user_code_refused)
+        : "",
     };
   },
 
@@ -651,6 +669,9 @@ export const DescribeResponse: MessageFns<DescribeResponse> = {
     if (message.epoch !== 0) {
       obj.epoch = Math.round(message.epoch);
     }
+    if (message.userCodeRefused !== "") {
+      obj.userCodeRefused = message.userCodeRefused;
+    }
     return obj;
   },
 
@@ -664,6 +685,7 @@ export const DescribeResponse: MessageFns<DescribeResponse> = {
     message.headId = object.headId ?? "";
     message.bootId = object.bootId ?? "";
     message.epoch = object.epoch ?? 0;
+    message.userCodeRefused = object.userCodeRefused ?? "";
     return message;
   },
 };
