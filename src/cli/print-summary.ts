@@ -9,8 +9,7 @@ export function printSummary(summary: RunSummary, out: Output, isQuiet: boolean)
   if (!isQuiet) {
     out.line(databaseTable(summary.databases, out));
     out.line(outcomeLine(summary));
-    const score = scoreLine(summary);
-    if (score !== undefined) out.line(score);
+    for (const line of scoreLines(summary)) out.line(line);
   }
   const { results_db: results, eval: report, merge_report: merge, reference_root: references, store } = summary.paths;
   const named = { results, report, merge, references, store };
@@ -36,14 +35,15 @@ function outcomeLine({ run_id: runId, counts, elapsed_s: elapsed, exit_reason: r
   return `run ${runId}: ${reason}: ${parts.join(', ')}, ${durationText(elapsed)}`;
 }
 
-/** Rates are over the ids asked. */
-export function scoreLine({ score, counts, databases }: RunSummary): string | undefined {
-  if (!score) return undefined;
+/** What became of the knowledge, where there is some, and of what was submitted, but for those who submit nothing. Rates are over the ids asked. */
+export function scoreLines({ framework, score, counts, databases }: RunSummary): string[] {
+  if (!score) return [];
   const encoded = sum(databases.map((each) => each.encoded ?? 0));
   const items = encoded + sum(databases.map((each) => each.deferred ?? 0));
-  if (items > 0) return `knowledge: ${encoded} of ${items} items encoded (${percent(encoded, items)})`;
+  const knowledge = `knowledge: ${encoded} of ${items} items encoded (${percent(encoded, items)})`;
   const passed = `${score.phase1} of ${counts.expected} passed (${percent(score.phase1, counts.expected)})`;
-  return `score: ${passed}, reward ${score.total_reward}`;
+  const isScored = items === 0 || framework !== 'encode';
+  return [...(items > 0 ? [knowledge] : []), ...(isScored ? [`score: ${passed}, reward ${score.total_reward}`] : [])];
 }
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);

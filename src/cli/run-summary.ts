@@ -28,6 +28,8 @@ export interface DatabaseSummary {
 /** The object that `--json` prints; the names are part of the command line's contract. */
 export interface RunSummary {
   readonly run_id: string;
+  /** As rows name it. */
+  readonly framework: string;
   readonly counts: RunCounts;
   readonly score?: { readonly phase1: number; readonly phase2: number; readonly total_reward: number };
   readonly databases: readonly DatabaseSummary[];
@@ -69,6 +71,7 @@ export async function summarize(input: SummaryInput): Promise<RunSummary> {
   const hasReferences = usesReferences(manifest);
   return {
     run_id: manifest.run_id,
+    framework: manifest.framework,
     counts,
     ...(fetched && {
       score: {

@@ -85,9 +85,7 @@ async function bundled(path: string): Promise<OutputChunk & { readonly map: Sour
   } catch (error) {
     if (error instanceof SkeinError) throw error;
     const [first] = (error as { errors?: BundlerLog[] }).errors ?? [];
-    throw first
-      ? shown(first, path, error)
-      : refused(path, `cannot be bundled: ${firstLine(asError(error).message)}`, error);
+    throw first ? shown(first, path) : refused(path, `cannot be bundled: ${firstLine(asError(error).message)}`);
   }
 }
 
@@ -99,11 +97,12 @@ interface BundlerLog {
   readonly loc?: { readonly file?: string | undefined; readonly line: number; readonly column: number } | undefined;
 }
 
-function shown({ message, loc, id }: BundlerLog, path: string, cause?: unknown): SkeinError {
+/** All that the bundler says in one line; its own error would only say it again. */
+function shown({ message, loc, id }: BundlerLog, path: string): SkeinError {
   const text = firstLine(stripVTControlCharacters(message).replace(/^\[[A-Z_]+\]\s*/, ''));
   // Columns come from 0 on; editors count from 1.
   const where = loc ? `${loc.file ?? id ?? path}:${loc.line}:${loc.column + 1}` : (id ?? path);
-  return new SkeinError('INVALID_INPUT', `${FIELD}: ${where}: ${text}`, { cause, fields: { field: FIELD } });
+  return new SkeinError('INVALID_INPUT', `${FIELD}: ${where}: ${text}`, { fields: { field: FIELD } });
 }
 
 function firstLine(text: string): string {
@@ -117,7 +116,7 @@ async function mustBeFile(path: string): Promise<void> {
     if (isFile) await readFile(path);
   } catch (cause) {
     const why = systemCode(cause) === 'ENOENT' ? 'there is no such file' : `it cannot be read (${systemCode(cause)})`;
-    throw refused(path, `is to be bundled, and ${why}`, cause);
+    throw refused(path, `is to be bundled, and ${why}`);
   }
   if (!isFile) throw refused(path, 'is no file');
 }
@@ -148,7 +147,7 @@ function withMap(code: string, map: PortableMap): string {
   return `${bare}//# sourceMappingURL=data:application/json;charset=utf-8;base64,${text}\n`;
 }
 
-function refused(path: string, why: string, cause?: unknown): SkeinError {
+function refused(path: string, why: string): SkeinError {
   const fields = { field: FIELD };
-  return new SkeinError('INVALID_INPUT', `${FIELD}: ${JSON.stringify(path)} ${why}`, { cause, fields });
+  return new SkeinError('INVALID_INPUT', `${FIELD}: ${JSON.stringify(path)} ${why}`, { fields });
 }

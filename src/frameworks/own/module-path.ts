@@ -10,7 +10,7 @@ const ENDING = /\.(?:[cm]?ts|[cm]?js)$/;
 
 /** Whether `text` is a path: it begins with `./`, `../` or `/`, or ends as a module does. */
 export function isModulePath(text: string): boolean {
-  return /^(?:\.{1,2}[/\\]|\/)/.test(text) || ENDING.test(text);
+  return /^(?:\.{1,2}(?:[/\\]|$)|\/)/.test(text) || ENDING.test(text);
 }
 
 /**
