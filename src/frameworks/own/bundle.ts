@@ -54,7 +54,7 @@ export async function bundleFramework(path: string): Promise<FrameworkBundle> {
   return { digest: sha256(bytes), bytes, file: basename(path), path };
 }
 
-async function bundled(path: string): Promise<OutputChunk & { readonly map: SourceMap }> {
+async function bundled(path: string): Promise<OutputChunk> {
   const { rolldown } = await import('rolldown');
   const unresolved: BundlerLog[] = [];
   try {
@@ -78,10 +78,10 @@ async function bundled(path: string): Promise<OutputChunk & { readonly map: Sour
     const { output } = await bundle.generate({ format: 'esm', sourcemap: true, codeSplitting: false });
     if (unresolved[0]) throw shown(unresolved[0], path);
     const [chunk, ...others] = output;
-    if (others.some(({ type }) => type === 'chunk') || !chunk.map) {
+    if (others.some(({ type }) => type === 'chunk')) {
       throw new SkeinError('INTERNAL', `${path} was bundled into ${output.length} files`);
     }
-    return chunk as OutputChunk & { map: SourceMap };
+    return chunk;
   } catch (error) {
     if (error instanceof SkeinError) throw error;
     const [first] = (error as { errors?: BundlerLog[] }).errors ?? [];
@@ -122,7 +122,9 @@ async function mustBeFile(path: string): Promise<void> {
 }
 
 /** The map with sources below a scheme of our own, relative to the file: that is how stacks show them (B1). */
-function portableMap({ mappings, names, sources }: SourceMap, path: string): PortableMap {
+function portableMap(map: SourceMap | null, path: string): PortableMap {
+  // Nothing but comments has none.
+  const { mappings, names, sources } = map ?? { mappings: '', names: [], sources: [] };
   const home = dirname(path);
   // The bundler takes the output for `<cwd>/dist/…`.
   const outDir = resolve(home, 'dist');

@@ -32,7 +32,7 @@ export async function checkDefaultExport(bundle: CheckedBundle): Promise<void> {
   if (NO_FRAMEWORK.test(found.type)) {
     throw invalid(placeOf(found, bundle), `its default export is neither a class nor a function; ${SHOULD}`);
   }
-  if (/^Class/.test(found.type) && !mayRunTasks(found, bundle.code)) {
+  if (found.type.startsWith('Class') && !mayRunTasks(found, bundle.code)) {
     throw invalid(placeOf(found, bundle), 'its default export is a class without runTask(task, context)');
   }
 }
@@ -51,7 +51,7 @@ interface Syntax {
   readonly superClass?: Syntax | null;
   readonly declaration?: Syntax | null;
   readonly declarations?: readonly Syntax[];
-  readonly specifiers?: readonly { readonly local: Syntax; readonly exported: Syntax }[];
+  readonly specifiers?: readonly { readonly local: Syntax; readonly exported?: Syntax }[];
 }
 
 /** What the default export is, undefined where the text does not say. Names are resolved within `body`. */
@@ -69,7 +69,7 @@ function defaultOf(
     node?.type === 'Identifier' ? declared.get(node.name ?? '') : (node ?? undefined);
   const local = body
     .flatMap(({ specifiers = [] }) => specifiers)
-    .find(({ exported }) => exported.name === 'default')?.local;
+    .find(({ exported }) => exported?.name === 'default')?.local;
   const found = resolved(local ?? body.find(({ type }) => type === 'ExportDefaultDeclaration')?.declaration);
   if (!found) return undefined;
   const ancestors: (Syntax | undefined)[] = [];
@@ -82,7 +82,7 @@ function defaultOf(
 /** Whether the class or one that it extends names `runTask`, or extends what is not known here. */
 function mayRunTasks(found: NonNullable<ReturnType<typeof defaultOf>>, code: string): boolean {
   return [found, ...found.ancestors].some(
-    (each) => !each || !/^Class/.test(each.type) || /\brunTask\b/.test(code.slice(each.start, each.end)),
+    (each) => !each || !each.type.startsWith('Class') || /\brunTask\b/.test(code.slice(each.start, each.end)),
   );
 }
 

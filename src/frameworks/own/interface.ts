@@ -57,7 +57,7 @@ export type AgentTask = Pick<Task, 'instance_id' | 'selected_database' | 'amb_us
 export interface SetupContext {
   readonly settings: AgentSettings;
   /** A line for the log of the task that runs; `console` and child processes are captured too. */
-  log(line: string): void;
+  readonly log: (line: string) => void;
 }
 
 export interface AgentContext extends SetupContext {
@@ -72,14 +72,14 @@ export interface AgentContext extends SetupContext {
    * A private copy of the task's database, prepared as the task asks; SQL on it runs in a process that is killed at its
    * deadline. What is changed there is undone before the answer is scored.
    */
-  sql(): Promise<SqlSession>;
+  readonly sql: () => Promise<SqlSession>;
   /**
    * The knowledge of the task's database, without what the task masks.
    * @throws SkeinError INVALID_INPUT under `--query-mode raw`, which has none
    */
-  store(): Promise<KnowledgeStore>;
+  readonly store: () => Promise<KnowledgeStore>;
   /** Adds a message (any JSON value) to the attempt's transcript, which survives the actor's death. Never throws. */
-  transcript(message: unknown): void;
+  readonly transcript: (message: unknown) => void;
   /** What calls of models cost; summed up in the row, also of an attempt that fails. */
   readonly usage: UsageCounter;
   /** The whole task, for code that plays the user or checks itself. An agent that reads it cheats. */

@@ -53,6 +53,8 @@ export interface NodeOptions {
   readonly address?: string;
   /** See `ClusterProcess.start`. */
   readonly prefix?: readonly string[];
+  /** More flags of the node. */
+  readonly flags?: readonly string[];
 }
 
 /** A daemon over its lives: data dir and flags stay, processes come and go. */
@@ -222,7 +224,7 @@ export class Cluster implements AsyncDisposable {
 
   /** The node called `name`, not started yet when it is new. */
   async node(name: string, actors = 2, options: NodeOptions = {}): Promise<ClusterNode> {
-    const { dataDir = join(this.dir, name), prefix = [] } = options;
+    const { dataDir = join(this.dir, name), prefix = [], flags = [] } = options;
     const known = this.nodes.get(name);
     if (known) return known;
     const link = await Link.open(() => this.#acting.port);
@@ -230,6 +232,7 @@ export class Cluster implements AsyncDisposable {
     const args = () => [
       ...['start', '--address', options.address ?? link.address, '--actors', String(actors), '--data-dir', dataDir],
       ...['--node-name', name, '--token-file', this.tokenFile, '--connect-timeout', '60'],
+      ...flags,
     ];
     const daemon = new Daemon(name, dataDir, args, (process) => this.#processes.push(process), prefix);
     const node = Object.assign(daemon, { link });

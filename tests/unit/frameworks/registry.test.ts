@@ -61,3 +61,22 @@ describe('the registry of frameworks', () => {
     expect(await createFramework({ ...settings, mode: 'oracle' })).toHaveProperty('runTask');
   });
 });
+
+describe('a framework of one’s own', () => {
+  const own = { ...encode, framework: 'mine', isOwn: true };
+
+  it('goes with both query modes and both ways of interaction', () => {
+    checkCombination(own);
+    checkCombination({ ...own, queryMode: 'raw', mode: 'c-interact', hasOptions: true });
+  });
+
+  it.each([
+    [{ ...own, mode: 'oracle' }, /--mode oracle .*runs no framework; leave --framework or --mode away/],
+    [{ ...own, slayerSetup: 'pre-encoded' }, /--slayer-setup pre-encoded works with no framework.*--query-mode raw/],
+    [{ ...encode, hasOptions: true }, /--framework-options goes with a framework that is a file of yours/],
+  ] as const)('is refused in %j with the way out', (choices, message) => {
+    expect(() => checkCombination(choices)).toThrow(
+      expect.objectContaining({ code: 'INVALID_INPUT', message: expect.stringMatching(message) }),
+    );
+  });
+});

@@ -33,6 +33,17 @@ describe('a manifest', () => {
     });
   });
 
+  it('is the same run when the file of its framework lay elsewhere, another when the framework is another', () => {
+    const own = { digest: 'a'.repeat(64), file: 'mine.ts', path: '/here/mine.ts' };
+    const stored = makeManifest({ ...manifest, framework: 'mine', framework_bundle: own });
+    const moved = makeManifest({ ...stored, framework_bundle: { ...own, path: '/there/mine.ts' } });
+    expect(sameManifest(stored, moved)).toBe(true);
+    const changed = makeManifest({ ...stored, framework_bundle: { ...own, digest: 'b'.repeat(64) } });
+    expect(manifestDifferences(stored, changed)).toMatchObject([{ field: 'framework_bundle' }]);
+    expect(manifestDifferences(manifest, stored).map(({ field }) => field)).toEqual(['framework', 'framework_bundle']);
+    expect(() => makeManifest({ ...manifest, framework_bundle: { ...own, digest: '../../x' } })).toThrow(/no SHA-256/);
+  });
+
   it('names the field that cannot be used', () => {
     expect(() => parseManifest('manifest.json', '{"run_id":"r1","instance_ids":["../x"]}')).toThrow(
       'manifest.json: instance_ids.0',
