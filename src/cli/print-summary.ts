@@ -1,4 +1,5 @@
 /** A run's summary for a person: a table of its databases, a score line, the paths. */
+import { canonicalFramework } from '../frameworks/registry.ts';
 import type { Output } from './output.ts';
 import { durationText, plural } from './progress-text.ts';
 import type { DatabaseSummary, RunSummary } from './run-summary.ts';
@@ -42,7 +43,7 @@ export function scoreLines({ framework, score, counts, databases }: RunSummary):
   const items = encoded + sum(databases.map((each) => each.deferred ?? 0));
   const knowledge = `knowledge: ${encoded} of ${items} items encoded (${percent(encoded, items)})`;
   const passed = `${score.phase1} of ${counts.expected} passed (${percent(score.phase1, counts.expected)})`;
-  const isScored = items === 0 || framework !== 'encode';
+  const isScored = items === 0 || canonicalFramework(framework) !== 'encode';
   return [...(items > 0 ? [knowledge] : []), ...(isScored ? [`score: ${passed}, reward ${score.total_reward}`] : [])];
 }
 
