@@ -25,7 +25,7 @@ const STATUSES = [
 
 const answerSchema = z.strictObject({
   sql: z.string().nullish(),
-  query: z.unknown(),
+  query: z.unknown().optional(),
   error: z.string().nullish(),
   turns: z.number().int().nonnegative().optional(),
   trajectory: z.array(z.unknown()).optional(),
