@@ -52,7 +52,7 @@ it('a head that runs no users’ code refuses it before anything is made, and th
   await using cluster = await Cluster.start(1, 2, { headFlags: ['--no-user-code'] });
   const refused = await cluster.run(submitAll(cluster, 'none'), 2);
   expect(refused.stderr).toMatch(/^skein: --framework: [^\n]*: this head was started with --no-user-code; [^\n]+\n$/);
-  expect(await readdir(join(cluster.dir, 'bucket'))).toEqual(['skein']);
+  expect(await readdir(join(cluster.dir, 'bucket'))).not.toContain('runs');
   await cluster.run([
     'submit',
     '--dataset',
