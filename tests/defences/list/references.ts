@@ -11,7 +11,10 @@ export const references: readonly Defence[] = [
   defence(
     'a merge puts the marker on last',
     'reference/replace-tree.ts',
-    instead('const content = files.filter(({ path }) => path !== MARKER);', 'const content = files;'),
+    [
+      instead('const content = [...staged].filter(([path]) => path !== MARKER);', 'const content = [...staged];'),
+      without('await rename(staged.get(MARKER)!, join(target, MARKER));'),
+    ],
     ['crash/merge.test.ts', 'at %s leaves the old, the new or an unmarked folder'],
   ),
   defence(
@@ -28,19 +31,19 @@ export const references: readonly Defence[] = [
   ),
   defence(
     'an older shard never replaces a newer reference',
-    'reference/merge.ts',
-    instead("return isLater(shard.order, local.order) ? 'updated' : 'local-newer';", "return 'updated';"),
+    'reference/merge-decision.ts',
+    instead("return isLater(offer.order, local.order) ? 'updated' : 'local-newer';", "return 'updated';"),
     ['unit/fetch/merge.test.ts', 'an older or equally old shard changes nothing'],
   ),
   defence(
     'a reference that another encoder was paid for is not merged over',
-    'reference/merge.ts',
-    without("if (local.paidEncoder !== undefined && local.paidEncoder !== encoder) return 'local-paid';"),
+    'reference/merge-decision.ts',
+    without("if (local.isPaid && !isSameMake) return 'local-paid';"),
     ['unit/fetch/merge.test.ts', 'never replaces a reference that another encoder was paid for'],
   ),
   defence(
     'the best whole shard is taken, whatever its name',
-    'reference/merge.ts',
+    'reference/merge-candidate.ts',
     instead('whole.sort((a, b) => compareOrder(b.order, a.order))[0]', 'whole[0]'),
     [
       'unit/fetch/merge.test.ts',
@@ -66,28 +69,46 @@ export const references: readonly Defence[] = [
   defence(
     'a slice without its end marker is in progress',
     'reference/shard-slice.ts',
-    without('!(await isFile(join(dir, UPLOAD_COMPLETE))) || '),
+    without('!isPlainFile(join(dir, UPLOAD_COMPLETE)) || '),
     ['unit/fetch/merge.test.ts', 'an incomplete slice gives nothing'],
   ),
   defence(
     'a slice with other bytes than were uploaded is refused',
     'reference/shard-slice.ts',
     [
-      without("if (sha256(bytes) !== expected.sha256) corrupt(path, 'other bytes than were uploaded');"),
-      without(
-        "if (record && record.content_digest !== digest) corrupt(SHARD_RECORD, 'the content has another digest than it says');",
-      ),
+      without("if (sha256(bytes) !== expected.sha256) throw corrupt(path, 'other bytes than were uploaded');"),
+      instead('if (record && record.content_digest !== digest) {', 'if (digest === undefined) {'),
     ],
     ['unit/fetch/merge.test.ts', 'refuses a slice whose bytes are not those'],
   ),
   defence(
     'a path in a side-car cannot lead outside',
-    'reference/shard-slice.ts',
-    without(
-      'if (problem !== undefined) corrupt(SOURCE_MTIMES, `path ${JSON.stringify(path)} is refused: ${problem}`);',
-    ),
+    'reference/slice-files.ts',
+    without('if (problem !== undefined) throw corrupt(MARKERS.sourceMtimes, `${shown} is refused: ${problem}`);'),
     ['unit/fetch/slice-outside.test.ts', 'refuses a slice that names a file outside of it'],
   ),
+  defence(
+    'a merge copies everything before the old marker goes',
+    'reference/replace-tree.ts',
+    instead('await sweepMerges(target);', 'await rm(join(target, MARKER), { force: true }).catch(() => {});'),
+    ['unit/fetch/merge-bad-input.test.ts', 'is kept whole when a source cannot be copied'],
+  ),
+  defence(
+    'a slice with an object that was not fetched is refused',
+    'reference/run-slices.ts',
+    instead('if (hole) {', 'if (hole === null) {'),
+    ['unit/fetch/merge-bad-input.test.ts', 'that has an object which was not fetched'],
+  ),
+  defence(
+    'a local reference without a record may have been paid for',
+    'reference/local-reference.ts',
+    without('encoder === undefined || '),
+    ['unit/fetch/merge-bad-input.test.ts', 'without a record counts as paid for'],
+  ),
+  defence('within a run grants outrank clocks', 'reference/merge-candidate.ts', without('a.epoch - b.epoch || '), [
+    'unit/fetch/merge-bad-input.test.ts',
+    'decide nothing within a run',
+  ]),
   defence(
     'a shard’s end marker goes last',
     'reference/shard.ts',
