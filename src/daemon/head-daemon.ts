@@ -21,6 +21,8 @@ export interface HeadDaemonOptions {
   /** 0: any free one. */
   readonly port: number;
   readonly tls?: TlsFiles | undefined;
+  /** What nodes and clients must show; absent: that of the data dir. */
+  readonly token?: string | undefined;
   /** How long a node may be silent before its tasks count as lost. */
   readonly lostAfterMs: number;
   /** Refuses runs that bring a framework of their own. Default false. */
@@ -46,7 +48,7 @@ export async function startHeadDaemon(options: HeadDaemonOptions): Promise<HeadD
   const { store, host, port, tls, lostAfterMs } = options;
   const dataDir = await DataDir.take(options.dataDir);
   try {
-    const token = await makeToken(dataDir.path);
+    const token = await makeToken(dataDir.path, options.token);
     const log = openDaemonLog(`${dataDir.path}/log`).child({ part: 'head', boot: dataDir.bootId });
     const asked = Promise.withResolvers<void>();
     const head = await Head.start({

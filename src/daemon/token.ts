@@ -13,11 +13,21 @@ const MIN_LENGTH = 16;
 
 export const tokenPath = (dataDir: string): string => join(dataDir, 'token');
 
-/** The token of the head's data dir, made if there is none. @throws SkeinError INVALID_INPUT for one that cannot be used */
-export async function makeToken(dataDir: string): Promise<string> {
+/**
+ * The token of the head's data dir, made if there is none.
+ * @param given the one it shall be; absent: the one that is there, or a new one
+ * @throws SkeinError INVALID_INPUT for one that cannot be used, PREFLIGHT when another one than `given` is there
+ */
+export async function makeToken(dataDir: string, given?: string): Promise<string> {
   const path = tokenPath(dataDir);
-  await writeFileDurable(path, `${randomBytes(32).toString('hex')}\n`, { exclusive: true, mode: 0o600 });
-  return readToken(path, path);
+  const made = given ?? randomBytes(32).toString('hex');
+  await writeFileDurable(path, `${made}\n`, { exclusive: true, mode: 0o600 });
+  const token = await readToken(path, path);
+  if (given === undefined || token === given) return token;
+  throw new SkeinError(
+    'PREFLIGHT',
+    `the token that was given is not the one in ${path}, which nodes and clients of this head may have: give that one or none, or remove the file`,
+  );
 }
 
 /**

@@ -30,6 +30,11 @@ export type CreateResult =
   | { readonly kind: 'conflict'; readonly standing: StoredObject };
 
 const CALL_TIMEOUT_MS = 60_000;
+/**
+ * With waits of 0 to 8 s each, 4 s in the middle: about a minute, which is how long a store's bad minute may be (reliability
+ * F8) before whoever has no spool behind it gives up.
+ */
+const TRIES = 18;
 
 /** Whether a store's error is worth another try. A deadline of one call is; a cut download is. */
 export function isTransient(error: unknown): boolean {
@@ -146,7 +151,7 @@ async function attempt<T>(write: () => Promise<T>): Promise<Attempt<T>> {
 }
 
 function patiently<T>(options: PersistOptions, work: () => Promise<T>): Promise<T> {
-  return retry(work, { ...options, isRetryable: isTransient });
+  return retry(work, { tries: TRIES, ...options, isRetryable: isTransient });
 }
 
 function bounded<T>(what: string, options: PersistOptions, work: (signal: AbortSignal) => Promise<T>): Promise<T> {

@@ -1,6 +1,6 @@
 /** Daemons and their clients as a person types them: a head, nodes, and runs on them, all on this machine. */
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -92,6 +92,31 @@ describe('a cluster of daemons', () => {
       expect(text).not.toContain(token);
   });
 
+  it('a head takes the token that it is given, and lets in who has it', async () => {
+    const cwd = await temporaryFolder();
+    const env = { SKEIN_TOKEN: 'a-token-that-somebody-chose' };
+    const args = [
+      'start',
+      '--head',
+      '--port',
+      '0',
+      '--store',
+      `file://${join(cwd, 'store')}`,
+      '--data-dir',
+      join(cwd, 'h'),
+    ];
+    const own = startCli(args, { cwd, env });
+    try {
+      const { address } = await untilReady(own, join(cwd, 'h'));
+      expect(await readFile(join(cwd, 'h', 'token'), 'utf8')).toBe('a-token-that-somebody-chose\n');
+      expect((await runCli(['status', '--address', address], { cwd, env })).code).toBe(0);
+      expect((await runCli(['status', '--address', address], { cwd })).code).toBe(2);
+    } finally {
+      own[Symbol.dispose]();
+      await own.end;
+    }
+  });
+
   it('shows head, nodes and store (P-04, P-05)', async () => {
     const shown = await runCli(['status', ...atHead()], { cwd: home });
     expect([shown.code, shown.stderr]).toEqual([0, '']);
@@ -176,6 +201,10 @@ describe('a cluster of daemons', () => {
     await refused(['submit', ...FEW, '--address', ready.address], /--address: .*token/, wrong);
     await refused(['start', '--address', ready.address, '--data-dir', 'n'], /--address: .*token/, wrong);
     await refused(['list', '--address', ready.address], /--address: .*wants a token/);
+    const otherHead = ['start', '--head', '--port', '0', ...['--store', `file://${join(cwd, 's')}`, '--data-dir', 't']];
+    await mkdir(join(cwd, 't'));
+    await writeFile(join(cwd, 't', 'token'), 'the-token-that-was-there\n');
+    await refused(otherHead, /the token that was given is not the one in .*\/t\/token/, wrong);
     await refused(['start', '--head', '--port', '0', ...atHead()], /--data-dir: .*a head \(pid \d+\) runs on it/);
     const port = ready.address.split(':')[1] ?? '';
     const store = ['--store', `file://${join(cwd, 's')}`];

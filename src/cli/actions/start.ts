@@ -5,7 +5,7 @@ import { resolve } from 'node:path';
 import { parseName } from '../../kernel/ids.ts';
 import { isSkeinError, SkeinError } from '../../kernel/errors.ts';
 import { checkBind, checkPort, isLoopback, publicAddress } from '../../daemon/bind.ts';
-import { clusterOf, tlsOf } from '../cluster.ts';
+import { clusterOf, tlsOf, tokenOf } from '../cluster.ts';
 import type { CliContext } from '../context.ts';
 import { OK } from '../exit-code.ts';
 import type { Flags } from '../flags.ts';
@@ -17,7 +17,7 @@ import { parseCount, parseSeconds } from '../values.ts';
 
 const DATA_DIRS = { head: './skein-data/head', node: './skein-data/node' } as const;
 const OF_HEADS = ['host', 'port', 'store', 'lost-after', 'insecure'] as const;
-const OF_NODES = ['actors', 'node-name', 'token-file', 'grace'] as const;
+const OF_NODES = ['actors', 'node-name', 'grace'] as const;
 
 /** Does it, and stays. The exit code. @throws SkeinError */
 export async function start(flags: Flags, context: CliContext): Promise<number> {
@@ -41,6 +41,8 @@ async function startHead(flags: Flags, context: CliContext): Promise<number> {
   const tls = await tlsOf(flags);
   checkBind(host, { isTls: tls !== undefined, isInsecure: flags.has('insecure') });
   const dataDir = resolve(flags.get('data-dir') ?? DATA_DIRS.head);
+  // Not SKEIN_TOKEN_FILE: that is where others find the token, which may be the file that this head is about to make.
+  const token = (await tokenOf(flags.without('data-dir'), { ...context, env: {} })) || undefined;
   await checkPort(host, port);
   // Loaded while the store is looked at.
   const loading = import('../../daemon/head-daemon.ts');
@@ -49,7 +51,7 @@ async function startHead(flags: Flags, context: CliContext): Promise<number> {
   leanMemoryOfHead();
   const { startHeadDaemon } = await loading;
   const daemon = await startHeadDaemon({
-    ...{ dataDir, store, host, port, tls, lostAfterMs },
+    ...{ dataDir, store, host, port, tls, token, lostAfterMs },
     refusesUserCode: flags.has('no-user-code'),
     onLeaseLost: (by) => context.err.line(`skein: this head lost the store to ${by}; it hands out nothing any more`),
   }).catch((error: unknown) => {

@@ -31,7 +31,10 @@ export const start: Command = {
       default: `${availableParallelism()}, the cores`,
     },
     'node-name': { value: 'NAME', describe: 'of a node', default: 'host name and a part of its id' },
-    'token-file': TOKEN_FILE,
+    'token-file': {
+      ...TOKEN_FILE,
+      describe: `${TOKEN_FILE.describe}; a head makes one unless it is given by flag or SKEIN_TOKEN`,
+    },
     ...TLS_FLAGS,
     'connect-timeout': CONNECT_TIMEOUT,
     grace: { ...shared.GRACE, describe: 'of a node: what started tasks get when it is stopped' },
