@@ -12,6 +12,8 @@ export interface FlagSpec {
   /** As the help shows it; applying it is the command's business. */
   readonly default?: string;
   readonly alias?: string;
+  /** Known so that typing it is answered with the reason why it is refused; the help does not show it. */
+  readonly isHidden?: boolean;
 }
 
 export interface PositionalSpec {

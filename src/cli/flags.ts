@@ -51,6 +51,11 @@ export class Flags {
     return this.#values.get(name);
   }
 
+  /** The names of all flags and positionals that were typed. */
+  get typed(): ReadonlySet<string> {
+    return new Set([...this.#values.keys(), ...this.#switches]);
+  }
+
   /** These flags, with `name` as if it had been typed so. */
   with(name: string, value: string): Flags {
     return new Flags(new Map([...this.#values, [name, value]]), this.#switches);

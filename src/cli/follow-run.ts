@@ -13,8 +13,8 @@ import type { HeadClient } from '../wire/head-client.ts';
 export type FollowEnd =
   /** Every id has a row. */
   | { readonly kind: 'done' }
-  /** Somebody stopped it: `resume` goes on. */
-  | { readonly kind: 'stopped' }
+  /** Somebody stopped it, or its time was over, as `reason` then says: `resume` goes on. */
+  | { readonly kind: 'stopped'; readonly reason: string }
   | { readonly kind: 'failed'; readonly error: Error }
   /** `signal` fired: the run goes on without us. */
   | { readonly kind: 'detached' }
@@ -88,7 +88,7 @@ async function watch(options: FollowOptions, onNews: () => void): Promise<WatchE
     case RunState.DONE:
       return { kind: 'done' };
     case RunState.STOPPED:
-      return { kind: 'stopped' };
+      return { kind: 'stopped', reason: last.error };
     case RunState.FAILED:
       return { kind: 'failed', error: new Error(last.error || `run ${runId} failed`) };
     default:

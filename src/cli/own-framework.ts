@@ -26,8 +26,6 @@ export interface FrameworkChoice {
   readonly framework: string;
   /** The user's file, absolute; undefined: one of ours. */
   readonly modulePath: string | undefined;
-  readonly agentModel: string;
-  readonly userSimModel: string;
   /** `--framework-options`. */
   readonly options: Readonly<Record<string, unknown>>;
 }
@@ -47,8 +45,6 @@ export async function frameworkChoice(flags: Flags, byDefault: string): Promise<
   return {
     framework: modulePath === undefined ? parseFramework(typed) : frameworkNameOf(modulePath, RESERVED_NAMES),
     modulePath,
-    agentModel: '',
-    userSimModel: '',
     options: options === undefined ? {} : await parseOptions('--framework-options', options),
   };
 }

@@ -166,6 +166,7 @@ async function parse(command: Command, args: readonly string[], { out }: CliCont
             describe: spec.value === undefined ? spec.describe : `${spec.value}: ${spec.describe}`,
             ...(spec.default !== undefined && { defaultDescription: spec.default }),
             ...(spec.alias !== undefined && { alias: spec.alias }),
+            ...(spec.isHidden === true && { hidden: true }),
           });
         }
         return own.epilogue(`${examplesText(command.examples)}\n\n${EXIT_CODES}`);

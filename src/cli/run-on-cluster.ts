@@ -95,7 +95,7 @@ function textOf(end: Exclude<FollowEnd, { kind: 'done' }>, runId: string, goOn: 
     case 'detached':
       return `the run goes on without this command; ${goOn}, end it with: skein kill ${runId}${flags}`;
     case 'stopped':
-      return `the run was stopped; go on with: skein resume ${runId}${flags}`;
+      return `the run was stopped${end.reason && `: ${end.reason}`}; go on with: skein resume ${runId}${flags}`;
     case 'failed':
       return `the run failed: ${end.error.message}; go on with: skein resume ${runId}${flags}`;
     case 'headless':

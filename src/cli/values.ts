@@ -28,3 +28,19 @@ export function parseSeconds(field: string, text: string, minS = 0): number {
 export function parseMilliseconds(field: string, text: string): number {
   return parseCount(field, text, { min: 1, max: MAX_MS });
 }
+
+/** The longest run that `--max-runtime-hours` can ask for: what a timer takes. */
+const MAX_HOURS = Math.floor(MAX_MS / 3_600_000);
+
+/** Hours, decimals allowed, more than 0. */
+export function parseHours(field: string, text: string): number {
+  const value = /^(?:\d{1,5}(?:\.\d{0,9})?|\.\d{1,9})$/.test(text) ? Number(text) : Number.NaN;
+  if (value > 0 && value <= MAX_HOURS) return value;
+  throw invalid(field, text, `is no number of hours above 0 and up to ${MAX_HOURS}`);
+}
+
+/** The name of a model, `provider/name` or a bare name. It is shown everywhere, so nothing that looks like anything else. */
+export function parseModel(field: string, text: string): string {
+  if (/^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}$/.test(text) && !/\/\/|\/$/.test(text)) return text;
+  throw invalid(field, text, 'is no name of a model, as provider/name: letters, digits, . _ : / @ + -, at most 200');
+}

@@ -114,7 +114,7 @@ async function follow(client: HeadClient, options: EmbeddedRunOptions, drain: Ab
       return { kind: 'done' };
     case RunState.STOPPED:
       if (drain.aborted) return { kind: 'interrupted' };
-      return { kind: 'failed', error: new Error(`run ${runId}: some rows could not be stored`) };
+      return { kind: 'failed', error: new Error(last.error || `run ${runId}: some rows could not be stored`) };
     default:
       return { kind: 'failed', error: new Error(last?.error || `run ${runId}: the head stopped following it`) };
   }

@@ -139,6 +139,20 @@ export interface FrameworkSettings {
   readonly slayerSetup: 'pre-encoded' | 'on-the-fly';
   readonly encoder: string;
   readonly sqlTimeoutMs: number;
+  /** `--agent-model`, `anthropic/claude-…`; empty: the run has no model. Its key is in the actor's environment (W-14). */
+  readonly agentModel: string;
+  /** `--user-sim-model`; empty: nobody plays the user. */
+  readonly userSimModel: string;
+  /** Clarifications beyond the ambiguities, as the budgets of §3B count them. */
+  readonly patience: number;
+  readonly strict: boolean;
+  /** Whether audited gold SQL takes the place of the dataset's where there is some (§3C). */
+  readonly useAuditedGoldSql: boolean;
+  /** How deep a recursive agent may go. */
+  readonly maxDepth: number;
+  readonly promptCache: boolean;
+  /** Where pre-encoded models lie on the machine that runs the task, as it was typed; empty: nobody said. */
+  readonly slayerStorageRoot: string;
   /** Set: the framework is the user's own, and `framework` is what rows call it. */
   readonly own?: OwnModule;
 }
@@ -151,11 +165,20 @@ export interface OwnModule {
   readonly digest: string;
   /** The name of the user's file, for texts. */
   readonly file: string;
-  /** Empty where none was named. */
-  readonly agentModel: string;
-  readonly userSimModel: string;
   /** `--framework-options`. */
   readonly options: Readonly<Record<string, unknown>>;
 }
+
+/** What a run has that says nothing: the seed's defaults (L-02), and no model. */
+export const DEFAULT_MODEL_SETTINGS = {
+  agentModel: '',
+  userSimModel: '',
+  patience: 3,
+  strict: false,
+  useAuditedGoldSql: false,
+  maxDepth: 3,
+  promptCache: true,
+  slayerStorageRoot: '',
+} as const satisfies Partial<FrameworkSettings>;
 
 export type FrameworkFactory = (settings: FrameworkSettings) => Promise<Framework> | Framework;

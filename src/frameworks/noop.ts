@@ -4,6 +4,7 @@
  *
  * Invariants: N1 without those fields a task takes no time and writes nothing. N2 a journal is only ever appended to, only
  * if it is there already and its name ends in `.noop-journal`: a dataset cannot make this framework write anywhere else.
+ * The environment that it looks at is its actor's own, as any framework's code may.
  */
 import { closeSync, constants, openSync, writeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,7 +12,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Task } from '../dataset/task.ts';
 import { SkeinError } from '../kernel/errors.ts';
 import { blankRow } from './error-row.ts';
-import type { Framework, TaskContext, TaskRow } from './framework.ts';
+import { sha256 } from '../kernel/digest.ts';
+import type { Framework, FrameworkSettings, TaskContext, TaskRow } from './framework.ts';
 
 /** What a task may say to this framework. All are optional; a field of another kind counts as absent. */
 export interface NoopTask extends Task {
@@ -21,6 +23,12 @@ export interface NoopTask extends Task {
   readonly noop_dies?: number;
   /** The text of an error that it throws. */
   readonly noop_throws?: string;
+  /** Names of environment variables: the row says in `noop_env` the SHA-256 of each value, null for one that is not there. */
+  readonly noop_env?: readonly string[];
+  /** True: the row says in `noop_settings` what the run was asked for. */
+  readonly noop_settings?: boolean;
+  /** Names of environment variables whose values it prints, and puts into the error of `noop_throws`: as careless code does. */
+  readonly noop_leaks?: readonly string[];
   /** A file `….noop-journal` that gets one line of JSON as it starts, and one as it ends. */
   readonly noop_journal?: string;
 }
@@ -36,18 +44,47 @@ export interface NoopRecord {
 }
 
 export class NoopFramework implements Framework {
+  readonly #settings: FrameworkSettings | undefined;
+
+  constructor(settings?: FrameworkSettings) {
+    this.#settings = settings;
+  }
+
   async runTask(task: NoopTask, context: TaskContext): Promise<TaskRow> {
     const startedAt = Date.now() / 1000;
     context.log(`noop: ${task.instance_id}`);
     record('start', task, context);
+    const leaked = leak(task);
     if (typeof task.noop_dies === 'number' && context.attempt <= task.noop_dies) await dieOutsideOfTheCall();
     if (typeof task.noop_ms === 'number' && task.noop_ms > 0) {
       await sleep(task.noop_ms, undefined, { signal: context.signal });
     }
     record('end', task, context);
-    if (typeof task.noop_throws === 'string') throw new Error(task.noop_throws);
-    return blankRow(task, startedAt);
+    if (typeof task.noop_throws === 'string') throw new Error([task.noop_throws, ...leaked].join(' '));
+    return {
+      ...blankRow(task, startedAt),
+      ...(Array.isArray(task.noop_env) && { noop_env: digestsOf(namesIn(task.noop_env)) }),
+      ...(task.noop_settings === true && { noop_settings: this.#settings }),
+    };
   }
+}
+
+const namesIn = (list: readonly unknown[] | undefined): string[] =>
+  Array.isArray(list) ? list.filter((name) => typeof name === 'string') : [];
+
+function digestsOf(names: readonly string[]): Record<string, string | null> {
+  const digest = (value: string | undefined): string | null => (value === undefined ? null : sha256(value));
+  return Object.fromEntries(names.map((name) => [name, digest(process.env[name])]));
+}
+
+/** Prints the values as they are and in base64; what it printed. */
+function leak({ noop_leaks: names }: NoopTask): string[] {
+  const values = namesIn(names).flatMap((name) => process.env[name] ?? []);
+  for (const value of values) {
+    console.log(`noop leaks ${value}`);
+    console.error(`noop leaks ${Buffer.from(`Bearer ${value}`).toString('base64')}`);
+  }
+  return values;
 }
 
 /** The thread ends under the task, as by any error that nobody catches. Never settles. */

@@ -1,13 +1,16 @@
 /**
- * The frameworks by name, and which choices of a run go together (§3B). The command line asks here before anything is
+ * The frameworks by name, and the words of a run's other choices (§3B). The command line asks here before anything is
  * made; an actor makes its framework here.
  *
- * Not here: what the names of encoders are (`src/encoder/registry.ts`).
+ * Not here: which choices go together (`combination.ts`), what the names of encoders are (`src/encoder/registry.ts`).
  */
 import { closest } from 'fastest-levenshtein';
 
 import { SkeinError } from '../kernel/errors.ts';
+import type { Combination } from './combination.ts';
 import type { Framework, FrameworkSettings } from './framework.ts';
+
+export { checkCombination, usesModel, type Combination } from './combination.ts';
 
 /** Frameworks that `--framework` takes; `noop` does nothing and is there for measuring. */
 export const FRAMEWORKS = ['encode', 'noop'] as const;
@@ -46,6 +49,12 @@ export function canonicalFramework(text: string): string {
 
 /** @throws SkeinError INVALID_INPUT, with the nearest name */
 export function parseMode(text: string, field = '--mode'): FrameworkSettings['mode'] {
+  if (text === 'one-shot') {
+    throw invalid(
+      `${field}: one-shot is for benchmarks without a user, which are not offered; choose ${MODES.join(', ')}`,
+      field,
+    );
+  }
   return parseChoice(field, text, MODES);
 }
 
@@ -59,49 +68,8 @@ export function parseSlayerSetup(text: string, field = '--slayer-setup'): Framew
   return parseChoice(field, text, SLAYER_SETUPS);
 }
 
-/** What a run's settings must be said of to know whether they go together. */
-export interface Combination extends Pick<FrameworkSettings, 'framework' | 'queryMode' | 'mode' | 'slayerSetup'> {
-  /** The framework is a file of the user's. Default false. */
-  readonly isOwn?: boolean;
-  /** `--framework-options` was given. Default false. */
-  readonly hasOptions?: boolean;
-}
-
-/**
- * Whether these choices go together (§3B). Mode oracle takes no notice of the others, but runs nothing of the user's;
- * `noop` runs under any; an own framework works in both query modes and is told the mode.
- * @throws SkeinError INVALID_INPUT that names both fields and the way out
- */
-export function checkCombination(combination: Combination): void {
-  const { framework, queryMode, mode, slayerSetup, isOwn = false, hasOptions = false } = combination;
-  if (isOwn && mode === 'oracle') {
-    const text = '--mode oracle submits the gold SQL and runs no framework; leave --framework or --mode away';
-    throw invalid(text, '--mode');
-  }
-  if (hasOptions && !isOwn) {
-    throw invalid(
-      '--framework-options goes with a framework that is a file of yours: --framework ./mine.ts',
-      '--framework-options',
-    );
-  }
-  if (mode === 'oracle' || framework === 'noop') return;
-  if (isOwn) {
-    if (queryMode !== 'slayer' || slayerSetup === 'on-the-fly') return;
-    const text = `--slayer-setup ${slayerSetup} works with no framework of this version; choose on-the-fly, or --query-mode raw`;
-    throw invalid(text, '--slayer-setup');
-  }
-  const onlyWith = (what: string, needs: string, not: string) => {
-    throw invalid(`${what} works only with ${needs}, not with ${not}`, what.split(' ', 1)[0] as string);
-  };
-  if (queryMode !== 'slayer') onlyWith(`--framework ${framework}`, '--query-mode slayer', `--query-mode ${queryMode}`);
-  if (mode !== 'a-interact') onlyWith(`--framework ${framework}`, '--mode a-interact', `--mode ${mode}`);
-  if (slayerSetup !== 'on-the-fly') {
-    onlyWith(`--framework ${framework}`, '--slayer-setup on-the-fly', `--slayer-setup ${slayerSetup}`);
-  }
-}
-
 /** How rows, manifest and results name a run's framework and query mode: under mode oracle `oracle` and `raw`. */
-export function namesInRows({ framework, queryMode, mode }: Omit<Combination, 'slayerSetup'>): {
+export function namesInRows({ framework, queryMode, mode }: Pick<Combination, 'framework' | 'queryMode' | 'mode'>): {
   framework: string;
   query_mode: FrameworkSettings['queryMode'];
   mode: FrameworkSettings['mode'];
@@ -122,7 +90,7 @@ export async function createFramework(settings: FrameworkSettings): Promise<Fram
     case 'encode':
       return new (await import('./encode.ts')).EncodeFramework();
     case 'noop':
-      return new (await import('./noop.ts')).NoopFramework();
+      return new (await import('./noop.ts')).NoopFramework(settings);
   }
 }
 

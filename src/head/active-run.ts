@@ -23,8 +23,8 @@ import type { RunFacts } from './run-facts.ts';
 export type RunEnd =
   /** Every id has a row. */
   | { readonly kind: 'done' }
-  /** Drained, or some rows could not be stored. */
-  | { readonly kind: 'stopped' }
+  /** Drained, or some rows could not be stored. `reason`: why it was drained, where nobody asked for it. */
+  | { readonly kind: 'stopped'; readonly reason?: string }
   | { readonly kind: 'failed'; readonly error: string };
 
 export type RunPhase =
@@ -78,6 +78,18 @@ export interface ActiveRunOptions {
   readonly maxInFlight: number;
   /** As an earlier head left them; absent: all 0. */
   readonly counters?: RunCounters;
+  /** Absent: the run may take as long as it takes. */
+  readonly deadline?: RunDeadline | undefined;
+}
+
+/** When a run is stopped whatever it has reached (`--max-runtime-hours`). */
+export interface RunDeadline {
+  /** Since the epoch: a head that takes the run over keeps to it. */
+  readonly atMs: number;
+  /** What started tasks get then. */
+  readonly graceMs: number;
+  /** What is said of it. */
+  readonly reason: string;
 }
 
 /** What the run met besides its rows. */
@@ -95,6 +107,8 @@ interface Doubt {
   /** By `nameOf`. */
   readonly attempts: Set<string>;
 }
+
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export class ActiveRun {
   readonly runId: string;
@@ -119,6 +133,9 @@ export class ActiveRun {
   /** Databases that no node can work on, each with the reason. */
   readonly #dead = new Map<string, string>();
   readonly #helperFailures = new Map<string, number>();
+  #deadline: NodeJS.Timeout | undefined;
+  /** Why it was drained, where nobody asked for it. */
+  #stopReason: string | undefined;
   #isNaming = false;
   #doubt: Doubt | undefined;
   #phase: RunPhase = { kind: 'running' };
@@ -136,6 +153,16 @@ export class ActiveRun {
     const { promise, resolve } = Promise.withResolvers<RunEnd>();
     this.ended = promise;
     this.#settle = resolve;
+    const { deadline } = options;
+    if (deadline) {
+      this.#watchDeadline(deadline);
+      void promise.then(() => clearTimeout(this.#deadline));
+    }
+  }
+
+  /** When it is stopped at the latest, since the epoch; undefined: never. */
+  get deadlineMs(): number | undefined {
+    return this.#options.deadline?.atMs;
   }
 
   get phase(): RunPhase {
@@ -397,13 +424,28 @@ export class ActiveRun {
     }
   }
 
+  #watchDeadline(deadline: RunDeadline): void {
+    const leftMs = deadline.atMs - Date.now();
+    if (leftMs <= 0) return this.#expire(deadline);
+    this.#deadline = setTimeout(() => this.#watchDeadline(deadline), Math.min(leftMs, LONGEST_TIMER_MS)).unref();
+  }
+
+  #expire({ graceMs, reason }: RunDeadline): void {
+    if (this.#phase.kind !== 'running') return;
+    this.#log.warn({ reason }, 'the run has used its time up: it is stopped');
+    this.#stopReason = reason;
+    this.drain(graceMs);
+  }
+
   /** Forgets the run without an end: whoever adopts it next goes on from the store. */
   abandon(): Promise<void> {
+    clearTimeout(this.#deadline);
     return this.#options.record.stop();
   }
 
   /** As `abandon`, without a last word. */
   halt(): void {
+    clearTimeout(this.#deadline);
     this.#options.record.halt();
   }
 
@@ -438,9 +480,12 @@ export class ActiveRun {
     switch (this.#phase.kind) {
       case 'running':
         if (!ledger.isNothingOut || !ledger.isNothingWaiting) return;
-        return this.#close(ledger.tally().unstored > 0 ? { kind: 'stopped' } : { kind: 'done' });
+        return this.#closeWhole();
       case 'draining':
-        if (ledger.isNothingOut) this.#close({ kind: 'stopped' });
+        if (!ledger.isNothingOut) return;
+        // What ended in its grace may have been the last of it.
+        if (this.#stopReason !== undefined && ledger.isNothingWaiting) return this.#closeWhole();
+        this.#close({ kind: 'stopped', ...(this.#stopReason !== undefined && { reason: this.#stopReason }) });
         return;
       case 'closing':
         if (this.#phase.nodes.size === 0 && this.#owing.size === 0) this.#end(this.#phase.end);
@@ -449,6 +494,10 @@ export class ActiveRun {
       case 'ended':
         return;
     }
+  }
+
+  #closeWhole(): void {
+    this.#close(this.ledger.tally().unstored > 0 ? { kind: 'stopped' } : { kind: 'done' });
   }
 
   #close(end: RunEnd): void {

@@ -206,6 +206,7 @@ function statusOf(run: ActiveRun, { actors, nodes }: BeatFacts, end: RunEnd | un
       in_flight: running,
     })),
     helper_failures: Object.fromEntries(run.helperFailures),
-    error: end?.kind === 'failed' ? end.error : null,
+    error: end?.kind === 'failed' ? end.error : end?.kind === 'stopped' ? (end.reason ?? null) : null,
+    deadline_ms: run.deadlineMs ?? null,
   });
 }

@@ -6,7 +6,7 @@ import {
   type RunSummary,
   type WatchRunResponse,
 } from '../gen/skein/v1/run.ts';
-import type { ActiveRun } from './active-run.ts';
+import type { ActiveRun, RunEnd } from './active-run.ts';
 import type { InFlightTask } from './run-ledger.ts';
 
 function stateOf(run: ActiveRun): RunState {
@@ -41,7 +41,7 @@ export function progressOf(
     actorsLive: nodes.live,
     actorsPending: nodes.pending,
     helperFailures: Object.fromEntries(run.helperFailures),
-    error: phase.kind === 'ended' && phase.end.kind === 'failed' ? phase.end.error : '',
+    error: phase.kind === 'ended' ? reasonOf(phase.end) : '',
     nodes: nodes.connected,
     retried: counters.retried,
     lateRows: counters.lateRows,
@@ -65,6 +65,18 @@ export function findingsOf(run: ActiveRun, nowMs = Date.now()): RunFindings {
     openAt: run.openAt,
     obstacles: run.obstacles,
   };
+}
+
+/** Why it is not done, where that is known. */
+function reasonOf(end: RunEnd): string {
+  switch (end.kind) {
+    case 'done':
+      return '';
+    case 'stopped':
+      return end.reason ?? '';
+    case 'failed':
+      return end.error;
+  }
 }
 
 /** One line of `Status`. */

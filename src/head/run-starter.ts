@@ -19,7 +19,14 @@ import { storeRows } from '../run/row-source.ts';
 import { acquireRunLease } from '../run/run-lease.ts';
 import { readStoredStatus, type RunStatus } from '../run/status.ts';
 import type { ObjectStore } from '../store/port.ts';
-import { ActiveRun, type LookForRow, type RunNodes, type WriteLoss, type WriteVerdict } from './active-run.ts';
+import {
+  ActiveRun,
+  type LookForRow,
+  type RunDeadline,
+  type RunNodes,
+  type WriteLoss,
+  type WriteVerdict,
+} from './active-run.ts';
 import { adoptRun } from './adopt.ts';
 import type { Grants } from './grants.ts';
 import { Heartbeat, type BeatFacts } from './heartbeat.ts';
@@ -98,6 +105,7 @@ export class RunStarter {
         lookForRow,
         log,
         maxInFlight: maxInFlight || manifest.max_in_flight,
+        deadline: deadlineOf(manifest, status.status),
         counters: {
           retried: status.status?.retried ?? 0,
           lateRows: status.status?.late_rows ?? 0,
@@ -250,4 +258,15 @@ export class RunStarter {
     for (const node of [...holders, ...grants.holders()]) roster.expect(node, '', '');
     if (nodes.length > 0) this.#settling.set(runId, { nodes, untilMs: performance.now() + settleMs, isLooking: false });
   }
+}
+
+/** From the moment that a head takes the run on; one that another head was working on keeps the end that it had. */
+function deadlineOf(
+  { render_inputs: { max_runtime_hours: hours }, grace_ms: graceMs }: Manifest,
+  status: RunStatus | undefined,
+): RunDeadline | undefined {
+  if (hours === 0) return undefined;
+  const isOpen = status !== undefined && status.terminal_state === null && !status.stopped;
+  const atMs = (isOpen ? status.deadline_ms : null) ?? Date.now() + hours * 3_600_000;
+  return { atMs, graceMs, reason: `its time is over (--max-runtime-hours ${hours})` };
 }

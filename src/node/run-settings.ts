@@ -26,14 +26,20 @@ export function runSettings(manifest: Manifest, modulePath?: string): RunSetting
       slayerSetup: manifest.slayer_setup,
       encoder: manifest.encoder,
       sqlTimeoutMs: manifest.sql_timeout_ms,
+      agentModel: manifest.agent_model,
+      userSimModel: manifest.user_sim_model,
+      patience: manifest.patience,
+      strict: manifest.strict,
+      useAuditedGoldSql: manifest.use_audited_gold_sql,
+      maxDepth: manifest.max_depth,
+      promptCache: manifest.prompt_cache,
+      slayerStorageRoot: manifest.slayer_storage_root,
       ...(bundle !== null &&
         modulePath !== undefined && {
           own: {
             modulePath,
             digest: bundle.digest,
             file: bundle.file,
-            agentModel: manifest.agent_model,
-            userSimModel: manifest.user_sim_model,
             options: manifest.framework_options,
           },
         }),

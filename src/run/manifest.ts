@@ -26,7 +26,8 @@ const renderInputs = z.looseObject({
   worker_type: z.string().nullable().default(null),
   zone: z.string().nullable().default(null),
   worker_sa: z.string().nullable().default(null),
-  max_runtime_hours: z.number().default(8),
+  /** How long a head works on the run before it stops it; 0 = as long as it takes. */
+  max_runtime_hours: z.number().nonnegative().default(8),
   image_uri: z.string().nullable().default(null),
   project: z.string().nullable().default(null),
   region: z.string().nullable().default(null),

@@ -149,7 +149,7 @@ async function judge(options: WaitOptions, watch: Watch, sight: RunSight, nowMs:
   if (total > 0 && rows >= total) return watch.isSettling(nowMs) ? undefined : { kind: 'done' };
 
   if (status?.stopped && watch.beatUnchangedMs(nowMs) >= (pollMs <= 0 ? 0 : STOPPED_FOR_MS)) {
-    return { kind: 'headless', hint: `the run was stopped; ${resume}` };
+    return { kind: 'headless', hint: `the run was stopped${status.error ? `: ${status.error}` : ''}; ${resume}` };
   }
   const head = (await options.lookAtHead?.()) ?? 'unknown';
   const silentMs = watch.silentMs(nowMs);

@@ -65,8 +65,10 @@ const statusSchema = z.looseObject({
     .default([]),
   /** Uploads of helpers that failed (they never fail a task), by kind (P-33). */
   helper_failures: z.record(z.string(), z.number()).default({}),
-  /** Why the run ended as `error`. */
+  /** Why the run ended as `error`, or was stopped where nobody asked for it. */
   error: z.string().nullable().default(null),
+  /** When it is stopped at the latest, since the epoch (`--max-runtime-hours`); null = never. A head that takes it over keeps to it. */
+  deadline_ms: z.number().nullable().default(null),
 });
 
 export type RunStatus = z.infer<typeof statusSchema>;

@@ -9,7 +9,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createActor, type ActorHandle } from '../../src/driver/handle.ts';
 import type { Task } from '../../src/dataset/task.ts';
 import type { TaskAssignment, TaskOutcome } from '../../src/frameworks/assignment.ts';
-import type { FrameworkSettings } from '../../src/frameworks/framework.ts';
+import { DEFAULT_MODEL_SETTINGS, type FrameworkSettings } from '../../src/frameworks/framework.ts';
 import { compiledPath } from '../../src/kernel/compiled.ts';
 import { ActorHost } from '../../src/node/actor-host.ts';
 import { SqlSessions } from '../../src/node/sql-sessions.ts';
@@ -17,6 +17,7 @@ import { taskOf } from '../helpers/task-of.ts';
 
 const RUNAWAY = 'WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT count(*) FROM c';
 const SETTINGS: FrameworkSettings = {
+  ...DEFAULT_MODEL_SETTINGS,
   framework: 'encode',
   queryMode: 'slayer',
   mode: 'oracle',

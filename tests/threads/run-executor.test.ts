@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 
 import type { Task } from '../../src/dataset/task.ts';
-import type { FrameworkSettings, TaskRow } from '../../src/frameworks/framework.ts';
+import { DEFAULT_MODEL_SETTINGS, type FrameworkSettings, type TaskRow } from '../../src/frameworks/framework.ts';
 import { createLogger } from '../../src/kernel/log.ts';
 import { ActorHost } from '../../src/node/actor-host.ts';
 import { ActorSlots } from '../../src/node/actor-slots.ts';
@@ -34,6 +34,7 @@ afterEach(async () => {
 });
 
 const SETTINGS: FrameworkSettings = {
+  ...DEFAULT_MODEL_SETTINGS,
   framework: 'noop',
   queryMode: 'raw',
   mode: 'a-interact',

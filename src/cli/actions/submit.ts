@@ -4,6 +4,7 @@
  * nodes, the manifest, and the run to its end: inside this command, or at the head that was named.
  */
 import { openDataset } from '../../dataset/dataset.ts';
+import { usesModel } from '../../frameworks/registry.ts';
 import { failPoint } from '../../kernel/failpoint.ts';
 import type { DatasetDescription, DatasetPlace } from '../../run/dataset-upload.ts';
 import { databasesOf, type Manifest } from '../../run/manifest.ts';
@@ -94,6 +95,9 @@ export async function submit(flags: Flags, context: CliContext): Promise<number>
   );
   const audit = await logGold(store, made.run_id, gold, context.stop.drain);
   if (audit !== undefined) view.note(audit);
+  if (submission.agentModel !== '' && !usesModel(submission)) {
+    view.note(`--agent-model ${submission.agentModel} is written down only: this run calls no model and needs no key`);
+  }
   const run = { store, manifest: made, outDir: roots.outDir, reused, startedMs };
   if (head) return await onCluster({ ...run, head, isSetupThere: false }, flags, context, view);
   const logFile = typedLogFile ?? defaultLogFile(roots.outDir, made.run_id);

@@ -147,7 +147,11 @@ function agentTask({ instance_id, selected_database, amb_user_query, category }:
 }
 
 function agentSettingsOf(settings: FrameworkSettings, module: OwnModule): AgentSettings {
-  const { framework, queryMode, mode, encoder, sqlTimeoutMs } = settings;
-  const { agentModel, userSimModel, options } = module;
-  return Object.freeze({ framework, queryMode, mode, encoder, sqlTimeoutMs, agentModel, userSimModel, options });
+  const { framework, queryMode, mode, encoder, sqlTimeoutMs, agentModel, userSimModel } = settings;
+  const { patience, strict, useAuditedGoldSql, maxDepth, promptCache, slayerStorageRoot } = settings;
+  return Object.freeze({
+    ...{ framework, queryMode, mode, encoder, sqlTimeoutMs, agentModel, userSimModel },
+    ...{ patience, strict, useAuditedGoldSql, maxDepth, promptCache, slayerStorageRoot },
+    options: module.options,
+  });
 }

@@ -43,10 +43,20 @@ export interface AgentSettings {
   readonly encoder: string;
   /** What one SQL may take, milliseconds. */
   readonly sqlTimeoutMs: number;
-  /** `--agent-model`, empty if none was named. */
+  /** `--agent-model`, empty if none was named. Its key is in `process.env` (`ANTHROPIC_API_KEY` …), as is what `--secret` names. */
   readonly agentModel: string;
   /** `--user-sim-model`, empty if none was named. */
   readonly userSimModel: string;
+  /** `--patience`: clarifications beyond the ambiguities. */
+  readonly patience: number;
+  readonly strict: boolean;
+  /** Whether audited gold SQL decides where there is some. */
+  readonly useAuditedGoldSql: boolean;
+  /** `--max-depth`, of a recursive agent. */
+  readonly maxDepth: number;
+  readonly promptCache: boolean;
+  /** `--slayer-storage-root`, empty if none was named. */
+  readonly slayerStorageRoot: string;
   /** `--framework-options`: a JSON object, stored in the run's manifest. Never for secrets. */
   readonly options: Readonly<Record<string, unknown>>;
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
+import { DEFAULT_MODEL_SETTINGS } from '../../../src/frameworks/framework.ts';
 import {
   checkCombination,
   createFramework,
@@ -55,7 +56,7 @@ describe('the registry of frameworks', () => {
   });
 
   it('makes a framework for each name', async () => {
-    const settings = { ...encode, encoder: 'rules', sqlTimeoutMs: 1000 };
+    const settings = { ...DEFAULT_MODEL_SETTINGS, ...encode, encoder: 'rules', sqlTimeoutMs: 1000 };
     for (const framework of ['encode', 'noop'])
       expect(await createFramework({ ...settings, framework })).toHaveProperty('runTask');
     expect(await createFramework({ ...settings, mode: 'oracle' })).toHaveProperty('runTask');
@@ -67,7 +68,7 @@ describe('a framework of one’s own', () => {
 
   it('goes with both query modes and both ways of interaction', () => {
     checkCombination(own);
-    checkCombination({ ...own, queryMode: 'raw', mode: 'c-interact', hasOptions: true });
+    checkCombination({ ...own, queryMode: 'raw', mode: 'c-interact', typed: new Set(['framework-options']) });
   });
 
   it.each([

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 
 import { SkeinError } from '../../../src/kernel/errors.ts';
+import { DEFAULT_MODEL_SETTINGS } from '../../../src/frameworks/framework.ts';
 import { createLogger } from '../../../src/kernel/log.ts';
 import { Shipper } from '../../../src/node/shipper.ts';
 import { UploadBack } from '../../../src/node/upload-back.ts';
@@ -49,6 +50,7 @@ async function openUploadBack(store: ObjectStore, referenceRoot: string, more: o
     }),
     settings: {
       framework: {
+        ...DEFAULT_MODEL_SETTINGS,
         framework: 'encode',
         queryMode: 'slayer',
         mode: 'a-interact',
