@@ -6,13 +6,16 @@
  * E1 this task never returns. The thread ends with its actor, so no later actor can inherit its globals.
  * E2 user code is loaded in here, in a try: a module that throws is a message, not a hung pool.
  * E3 a throw that no call answers for ends the thread, named.
- * E4 nothing heavy is imported: this file's graph is what an idle actor costs.
+ * E4 a secret of the actor is known before any code of the user's runs, so that nothing it prints shows it.
+ * E5 nothing heavy is imported: this file's graph is what an idle actor costs.
  */
 import { receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
 
 import { isClass, shapeOf, type AnyClass } from '../kernel/class-shape.ts';
 import { asError, errorFromWire, errorToWire, SkeinError, type WireError } from '../kernel/errors.ts';
 import { armFailPoint } from '../kernel/failpoint.ts';
+import { knowSecrets } from '../kernel/mask.ts';
+import { Secrets } from '../kernel/secrets.ts';
 import { snapshot } from '../kernel/snapshot.ts';
 import { actorHolder } from './context.ts';
 import { LogCapture } from './log-capture.ts';
@@ -72,6 +75,8 @@ export default async function host(task: { port: MessagePort; spec: ActorSpec })
   process.on('exit', () => mailbox.flush());
 
   armFailPoint(spec.failPoint);
+  const ownEnv = (name: string): [string, string][] => (process.env[name] ? [[name, process.env[name]]] : []);
+  knowSecrets(new Secrets(Object.fromEntries(spec.secretNames.flatMap(ownEnv))));
   let log: LogCapture;
   try {
     log = new LogCapture(spec.logPath, (path) => send([['logs-to', path]]), spec.logPauseBytes);

@@ -3,6 +3,8 @@
  * the thread, and child processes that inherit them. File descriptors 1 and 2 belong to the whole process, so the
  * capture sits above them: the thread's streams write to the file, and "inherit" means the file's descriptor.
  *
+ * What the thread itself writes is cleaned of its secrets; what a child process writes is, when the log is shipped.
+ *
  * Writes are synchronous: the output of a thread that dies is on disk, and the daemon's loop is not needed. Not caught:
  * native code that writes to descriptor 1 or 2 by itself.
  *
@@ -13,6 +15,8 @@ import childProcess from 'node:child_process';
 import { closeSync, fstatSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { dirname } from 'node:path';
+
+import { maskedBytes } from '../kernel/mask.ts';
 
 interface Sink {
   readonly path: string;
@@ -64,7 +68,7 @@ export class LogCapture {
   }
 
   write(chunk: string | Uint8Array, encoding: BufferEncoding = 'utf8'): void {
-    const bytes = typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk;
+    const bytes = maskedBytes(typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk);
     let offset = 0;
     try {
       while (offset < bytes.byteLength) offset += writeSync(this.#sink.fd, bytes, offset);

@@ -31,6 +31,8 @@ export interface ActorSpec {
   readonly logPauseBytes?: number;
   /** How many times this actor was started before. */
   readonly restarts: number;
+  /** Variables of its environment whose values nothing that it prints may show. */
+  readonly secretNames: readonly string[];
   /** `armedFailPoint()` of the daemon. */
   readonly failPoint: string;
 }

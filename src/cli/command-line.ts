@@ -2,7 +2,7 @@
  * One command line from its arguments to its exit code, apart from the process that it was typed in: what it may know of the
  * world comes with the context. Mistakes become the one line, and the one JSON object, that a person or a program reads.
  *
- * Invariants: C2 a mistake of the user's is one line on stderr, never a stack. C3 with `--json` there is exactly one JSON
+ * Invariants: C2 a mistake of the user's is one line on stderr, never a stack; below it only lines that can be copied. C3 with `--json` there is exactly one JSON
  * object on stdout, whatever happens.
  */
 import { describeError, isSkeinError } from '../kernel/errors.ts';
@@ -19,6 +19,7 @@ export async function runCommandLine(args: readonly string[], context: CliContex
     const code = stop.drain.aborted && !isBug(error) ? INTERRUPTED : exitCodeOf(error);
     const line = code === INTERRUPTED ? interruptedText(error) : describeError(error).trim();
     err.line(code === BUG ? bugText(error) : `skein: ${line}`);
+    for (const typing of linesToType(error)) err.line(typing);
     if (args.includes('--json')) {
       const runId = isSkeinError(error) ? error.fields['run'] : undefined;
       const run = runId === undefined ? {} : { run_id: runId };
@@ -32,6 +33,12 @@ export async function runCommandLine(args: readonly string[], context: CliContex
 function interruptedText(error: unknown): string {
   const saysHow = isSkeinError(error) && error.fields['run'] !== undefined;
   return saysHow ? error.message : 'interrupted; what is done is kept: type the same command again to go on';
+}
+
+/** What mends a missing key, to be copied (W-14): a line each, below the one that says what is wrong. */
+function linesToType(error: unknown): string[] {
+  const missing = isSkeinError(error, 'PREFLIGHT') ? error.fields['missing'] : undefined;
+  return typeof missing === 'string' ? missing.split(',').map((name) => `export ${name}=<your-key>`) : [];
 }
 
 /** Here a stack helps: whoever reads it may have to find the bug. */

@@ -7,6 +7,8 @@ export interface CliContext {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** `SKEIN_TOKEN`, undefined if it was not set. */
   readonly token: string | undefined;
+  /** Takes variables out of the environment, so that nothing that is started later inherits them; absent: there is no process. */
+  readonly forget?: (names: readonly string[]) => void;
   /** Facts: tables, paths, the JSON object. */
   readonly out: Output;
   /** Progress, hints, errors. */

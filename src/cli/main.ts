@@ -26,7 +26,8 @@ process.on('uncaughtException', (error) => {
   err.line(bugText(error));
   process.exit(BUG);
 });
-process.exitCode = await runCommandLine(process.argv.slice(2), { env, token, out, err, stop });
+const forget = (names: readonly string[]): void => names.forEach((name) => delete env[name]);
+process.exitCode = await runCommandLine(process.argv.slice(2), { env, token, forget, out, err, stop });
 
 /** Google's client warns of what it then also throws, and a mistake is one line. All other warnings are shown as ever. */
 function quietWarnings(): void {

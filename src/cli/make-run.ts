@@ -31,10 +31,13 @@ export interface ManifestParts {
   readonly auditedGold: string | undefined;
   /** The user's own framework; undefined: one of ours. */
   readonly bundle?: FrameworkBundle | undefined;
+  /** What its actors find in their environment. Default: nothing. */
+  readonly secretNames?: readonly string[];
 }
 
 export function manifestOf(parts: ManifestParts): Manifest {
-  const { submission, cacheRoot, referenceRoot, dataset, tasks, content, auditedGold, bundle } = parts;
+  const { submission, cacheRoot, referenceRoot, dataset, tasks, content, auditedGold } = parts;
+  const { bundle, secretNames = [] } = parts;
   const nowMs = Date.now();
   const names = namesInRows(submission);
   return makeManifest({
@@ -66,6 +69,7 @@ export function manifestOf(parts: ManifestParts): Manifest {
     cache_root: cacheRoot,
     reference_root: referenceRoot,
     dataset_content: content ? { tasks: content.tasks, databases: { ...content.databases } } : null,
+    secret_names: [...secretNames],
     created_at_ms: nowMs,
     skein_version: VERSION,
   });

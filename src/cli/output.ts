@@ -1,10 +1,12 @@
 /**
  * Standard output or error as the commands use it. A reader that went away (`skein list | head -1`) is no error: what is
- * written after that is dropped, and `gone` tells those who would write for ever.
+ * written after that is dropped, and `gone` tells those who would write for ever. No secret of a run is ever shown.
  */
 import type { WriteStream } from 'node:tty';
 
 import { createColors } from 'picocolors';
+
+import { masked } from '../kernel/mask.ts';
 
 export type Colors = ReturnType<typeof createColors>;
 
@@ -30,7 +32,7 @@ export class Output {
   }
 
   write(text: string): void {
-    if (!this.gone.aborted) this.stream.write(text);
+    if (!this.gone.aborted) this.stream.write(masked(text));
   }
 
   /** Bytes as they are: a reader that is no person gets what was stored. */

@@ -32,6 +32,7 @@ export function progressLine(progress: RunProgress, start: ProgressStart, nowMs:
   if (progress.retried > 0) parts.push(`${progress.retried} lost and started again`);
   if (progress.lateRows > 0) parts.push(plural(progress.lateRows, 'late row'));
   if (helperFailures > 0) parts.push(`${plural(helperFailures, 'upload')} failed`);
+  if (progress.waitingFor) parts.push(progress.waitingFor);
   return parts.join(', ');
 }
 

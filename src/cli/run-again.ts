@@ -7,6 +7,7 @@
  */
 import { openDataset, type Dataset } from '../dataset/dataset.ts';
 import { SkeinError } from '../kernel/errors.ts';
+import type { Secrets } from '../kernel/secrets.ts';
 import { databasesOf, type Manifest } from '../run/manifest.ts';
 import { ensureLifecycle } from '../store/lifecycle.ts';
 import { onCluster, printed } from './actions/submit.ts';
@@ -34,6 +35,8 @@ export interface RunAgain {
   readonly manifest: Manifest;
   readonly outDir: string;
   readonly startedMs: number;
+  /** What the run's actors need (`run-secrets.ts`). */
+  readonly secrets: Secrets;
   /** Whether the setup that the run has in the store is used as it is, if it is whole. */
   readonly isSetupReused: boolean;
   /** Says, or writes down, what is to be run; with the manifest as it is by then. False: nothing is, and the command ends as `done`. */
@@ -59,7 +62,7 @@ export async function runAgain(again: RunAgain): Promise<number> {
 }
 
 async function againHere(again: RunAgain): Promise<number> {
-  const { flags, context, place, manifest: stored, outDir, startedMs } = again;
+  const { flags, context, place, manifest: stored, outDir, startedMs, secrets } = again;
   const { store } = place;
   const runId = stored.run_id;
   const actors = actorsOf(flags) ?? stored.render_inputs.actors_per_worker;
@@ -84,12 +87,12 @@ async function againHere(again: RunAgain): Promise<number> {
   if (!(await again.begin(manifest, view))) return await again.nothing(view);
   await noteChangedFramework(manifest, view);
   const repeatedFlags = shared.repeated(flags);
-  const run = { store, manifest, actors, graceMs, outDir, logFile, reused, repeatedFlags, startedMs };
+  const run = { store, manifest, actors, graceMs, outDir, logFile, reused, repeatedFlags, startedMs, secrets };
   return await printed(await runToEnd({ ...run, isSetupThere: isReady }, context, view), flags, context, view);
 }
 
 async function againAtHead(again: RunAgain, head: LiveHead): Promise<number> {
-  const { flags, context, place, manifest: stored, outDir, startedMs } = again;
+  const { flags, context, place, manifest: stored, outDir, startedMs, secrets } = again;
   const { store } = place;
   const runId = stored.run_id;
   refuseUserCode(head, stored);
@@ -114,7 +117,7 @@ async function againAtHead(again: RunAgain, head: LiveHead): Promise<number> {
   await noteChangedFramework(manifest, view);
   const reused = new Map(Object.entries(manifest.seed));
   return await onCluster(
-    { store, manifest, head, outDir, reused, startedMs, isSetupThere: isReady },
+    { store, manifest, head, outDir, reused, startedMs, secrets, isSetupThere: isReady },
     flags,
     context,
     view,

@@ -8,6 +8,7 @@
  */
 import type { RunProgress } from '../embed/run-progress.ts';
 import { describeError, SkeinError } from '../kernel/errors.ts';
+import type { Secrets } from '../kernel/secrets.ts';
 import type { Manifest } from '../run/manifest.ts';
 import { readCounts } from '../run/run-counts.ts';
 import type { ObjectStore } from '../store/port.ts';
@@ -28,6 +29,8 @@ export interface ClusterRun {
   /** ` --address A --token-file F`, as other commands must repeat them. */
   readonly repeatedFlags: string;
   readonly startedMs: number;
+  /** What the run's actors need. Default: nothing. */
+  readonly secrets?: Secrets;
   readonly isSetupThere: boolean;
 }
 
@@ -39,7 +42,7 @@ export async function handOver(run: ClusterRun, context: CliContext, view: Progr
   try {
     if (!run.isSetupThere) await shipSetup(store, manifest, drain, view);
     view.phase(`handing the run to the head at ${head.address}`);
-    await head.client.startRun(runId, manifest.max_in_flight);
+    await head.client.startRun(runId, manifest.max_in_flight, run.secrets);
   } catch (error) {
     if (isBug(error)) throw error;
     const goOn = `go on with: skein resume ${runId}${run.repeatedFlags}`;
@@ -65,7 +68,10 @@ export async function followHome(run: ClusterRun, context: CliContext, view: Pro
       store,
       runId,
       signal: drain,
-      onProgress: (progress) => view.run((last = progress)),
+      onProgress: (progress) => {
+        view.run((last = progress));
+        giveAgain(run, progress);
+      },
       onAway: (reason) => view.note(`${reason}; waiting for the head, the run is safe`),
     });
     if (end.kind === 'done') {
@@ -86,6 +92,13 @@ export async function followHome(run: ClusterRun, context: CliContext, view: Pro
     const text = `run ${runId} cannot be followed to its end: ${describeError(error)}; ${goOn}`;
     throw new SkeinError('NOT_FINISHED', text, { cause: error, fields });
   }
+}
+
+/** A head that was started again has them no more, and this command still has: nobody needs to resume. */
+function giveAgain({ head, manifest, secrets }: ClusterRun, { waitingFor }: RunProgress): void {
+  if (!waitingFor || !secrets || secrets.isEmpty) return;
+  // Where it fails, the next progress says so again.
+  head.client.startRun(manifest.run_id, manifest.max_in_flight, secrets).catch(() => {});
 }
 
 const summaryOf = (run: ClusterRun): ClusterRun & { logFile: undefined } => ({ ...run, logFile: undefined });

@@ -26,6 +26,8 @@ export interface LiveHead {
   readonly client: HeadClient;
   readonly address: string;
   readonly facts: DescribeResponse;
+  /** Whether what is said to it is encrypted on its way. */
+  readonly isTls: boolean;
 }
 
 /**
@@ -57,7 +59,12 @@ export async function connect(cluster: Cluster, { stop }: CliContext): Promise<L
   const { address, security, connectTimeoutMs, field } = cluster;
   const client = new HeadClient(address, security, { connectTimeoutMs });
   try {
-    return { client, address, facts: await orCancelled(client.describe(), stop.drain) };
+    return {
+      client,
+      address,
+      facts: await orCancelled(client.describe(), stop.drain),
+      isTls: security.tls !== undefined,
+    };
   } catch (error) {
     client[Symbol.dispose]();
     throw isSkeinError(error) && error.code !== 'CANCELLED' ? named(field, error) : error;

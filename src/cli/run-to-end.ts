@@ -14,6 +14,7 @@ import type { RunProgress } from '../embed/run-progress.ts';
 import type { FetchResult } from '../head/fetch.ts';
 import { databasesOf, type Manifest } from '../run/manifest.ts';
 import { describeError, isSkeinError, SkeinError } from '../kernel/errors.ts';
+import type { Secrets } from '../kernel/secrets.ts';
 import { setupNeeds, type RunCombo } from '../reference/setup.ts';
 import { uploadSetup } from '../reference/setup-upload.ts';
 import type { ObjectStore } from '../store/port.ts';
@@ -43,6 +44,8 @@ export interface RunToEnd {
   readonly startedMs: number;
   /** True: its setup is in the store already, and stays as it is. */
   readonly isSetupThere?: boolean;
+  /** What the run's actors need. Default: nothing. */
+  readonly secrets?: Secrets;
 }
 
 /** Builds the stage-1 caches that the run's setup requires and that are missing or stale. @throws SkeinError */
@@ -148,7 +151,7 @@ export async function bringHome(
 }
 
 async function embedded(
-  { store, manifest, actors, graceMs, outDir, logFile }: RunToEnd,
+  { store, manifest, actors, graceMs, outDir, logFile, secrets }: RunToEnd,
   { env, stop }: CliContext,
   onProgress: (progress: RunProgress) => void,
 ): Promise<EmbeddedRunEnd> {
@@ -162,6 +165,7 @@ async function embedded(
     drain: stop.drain,
     env,
     logPath: logFile,
+    ...(secrets && { secrets }),
     onProgress,
     // A store in a folder is no less there than a spool beside it.
     ...(storeFolder(store) === undefined && { spoolDir: join(outDir, '.spool', manifest.run_id) }),

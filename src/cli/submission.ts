@@ -32,7 +32,6 @@ export interface Submission extends FrameworkChoice {
   readonly userSimModel: string;
   readonly patience: number;
   readonly strict: boolean;
-  readonly useAuditedGoldSql: boolean;
   readonly maxDepth: number;
   readonly promptCache: boolean;
   readonly slayerStorageRoot: string;
@@ -83,7 +82,7 @@ export const RUN_FLAGS = {
   },
   patience: { value: 'N', describe: 'clarifications that a user puts up with beyond the ambiguities', default: '3' },
   strict: { describe: 'told to the framework: the strict variant of its mode' },
-  'use-audited-gold-sql': { describe: 'audited gold SQL decides where there is some' },
+  'use-audited-gold-sql': { describe: 'said by --audited-gold DIR already', isHidden: true },
   'max-depth': { value: 'N', describe: 'how deep a recursive agent may go', default: '3' },
   'prompt-cache': { describe: 'told to the framework: its model may cache prompts (the default)' },
   'no-prompt-cache': { describe: 'told to the framework: its model may not' },
@@ -129,7 +128,6 @@ export async function submissionOf(flags: Flags): Promise<Submission> {
     ...modelsOf(flags, choices.mode),
     patience: parseCount('--patience', flags.get('patience') ?? '3', { min: 0, max: 100_000 }),
     strict: flags.has('strict'),
-    useAuditedGoldSql: flags.has('use-audited-gold-sql'),
     maxDepth: parseCount('--max-depth', flags.get('max-depth') ?? '3', { min: 0, max: 1000 }),
     promptCache: !flags.has('no-prompt-cache'),
     slayerStorageRoot: storageRootOf(flags),

@@ -8,7 +8,7 @@ import { VERSION } from '../kernel/version.ts';
 import { describeHolder } from '../run/lease.ts';
 import type { ObjectStore } from '../store/port.ts';
 import type { TlsFiles } from '../wire/security.ts';
-import { localAddress } from './bind.ts';
+import { isLoopback, localAddress } from './bind.ts';
 import { DataDir } from './data-dir.ts';
 import { writeReady, type Ready } from './ready-file.ts';
 import { openDaemonLog, recentLines } from './rotating-log.ts';
@@ -63,6 +63,7 @@ export async function startHeadDaemon(options: HeadDaemonOptions): Promise<HeadD
       lostAfterMs,
       recentLog: (lines) => recentLines(`${dataDir.path}/log`, lines),
       refusesUserCode: options.refusesUserCode === true,
+      isPlainNetwork: tls === undefined && !isLoopback(host),
       onShutdown: () => asked.resolve(),
       onLeaseLost: (by) => options.onLeaseLost?.(by ? describeHolder(by) : 'somebody who removed its lease'),
     });

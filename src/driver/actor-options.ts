@@ -26,6 +26,8 @@ export interface ActorOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Beside it, for this actor alone. */
   readonly extraEnv?: Readonly<Record<string, string>>;
+  /** Beside it too; the values are masked in all that the actor prints. */
+  readonly secretEnv?: Readonly<Record<string, string>>;
   /** Limit of the JavaScript heap; absent: Node's. */
   readonly maxHeapMb?: number;
   /** Kill it when its loop stood still for so long; 0 = never. Default 60,000. */

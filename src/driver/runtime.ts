@@ -55,6 +55,8 @@ export interface InstanceRequest {
   readonly env?: Readonly<Record<string, string>>;
   /** Beside it, for this actor alone. */
   readonly extraEnv?: Readonly<Record<string, string>>;
+  /** Beside it too; the values are masked in all that the actor prints. */
+  readonly secretEnv?: Readonly<Record<string, string>>;
   readonly maxHeapMb?: number;
   /** Kill the thread when it has not beaten for so long; 0 = never. Default 60,000. */
   readonly unresponsiveMs?: number;

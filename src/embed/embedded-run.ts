@@ -10,6 +10,7 @@ import { Head } from '../head/head.ts';
 import type { Manifest } from '../run/manifest.ts';
 import { asError, SkeinError } from '../kernel/errors.ts';
 import { createLogger } from '../kernel/log.ts';
+import type { Secrets } from '../kernel/secrets.ts';
 import { Node } from '../node/node.ts';
 import { fixedPlaces } from '../node/places.ts';
 import type { ObjectStore } from '../store/port.ts';
@@ -29,6 +30,8 @@ export interface EmbeddedRunOptions {
   /** Aborts on the first Ctrl-C: nothing new is started. */
   readonly drain: AbortSignal;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** What the run's actors find in their environment beside that. Default: nothing. */
+  readonly secrets?: Secrets;
   /**
    * Where what the store does not take is kept over the end of this command; whoever gives the same folder next ships it
    * first. Absent: nowhere, for a store on the same disk.
@@ -80,7 +83,7 @@ export async function runEmbedded(options: EmbeddedRunOptions): Promise<Embedded
       onHeadLost: lost.reject,
     });
     using client = new HeadClient(head.address, security, { keepalive: ONE_PROCESS });
-    await client.startRun(manifest.run_id);
+    await client.startRun(manifest.run_id, 0, options.secrets);
     const end = await Promise.race([follow(client, options, drain), lost.promise]);
     return kept ? withKept(end, kept, manifest.run_id) : end;
   } catch (error) {

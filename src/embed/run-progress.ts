@@ -29,10 +29,24 @@ export interface RunProgress {
   readonly lateRows: number;
   /** Uploads that failed without failing a task. */
   readonly helperFailures: number;
+  /** What nothing is started without, and how to give it; absent or empty: nothing. */
+  readonly waitingFor?: string;
 }
 
 export function progressOf({ helperFailures, ...rest }: WatchRunResponse): RunProgress {
-  const { total, rowsOk, rowsError, inFlight, databases, nodes, actorsLive, actorsPending, retried, lateRows } = rest;
+  const {
+    total,
+    rowsOk,
+    rowsError,
+    inFlight,
+    databases,
+    nodes,
+    actorsLive,
+    actorsPending,
+    retried,
+    lateRows,
+    waitingFor,
+  } = rest;
   return {
     total,
     rowsOk,
@@ -44,6 +58,7 @@ export function progressOf({ helperFailures, ...rest }: WatchRunResponse): RunPr
     actorsPending,
     retried,
     lateRows,
+    waitingFor,
     helperFailures: Object.values(helperFailures).reduce((sum, count) => sum + count, 0),
   };
 }

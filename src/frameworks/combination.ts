@@ -50,6 +50,10 @@ export function checkCombination(choices: Combination): void {
     const instead = 'start nodes with skein start --address HOST:PORT --actors N, and give that address here';
     throw invalid(`--workers: "${workers}" machines are not started by a submit: ${instead}`, '--workers');
   }
+  if (typed.has('use-audited-gold-sql') && !typed.has('audited-gold')) {
+    const text = '--use-audited-gold-sql works only with --audited-gold DIR, which says where it lies';
+    throw invalid(text, '--use-audited-gold-sql');
+  }
   if (typed.has('user-sim-model') && !typed.has('agent-model')) {
     throw invalid('--user-sim-model works only with --agent-model: it plays the user of an agent', '--user-sim-model');
   }

@@ -81,8 +81,8 @@ function digestsOf(names: readonly string[]): Record<string, string | null> {
 function leak({ noop_leaks: names }: NoopTask): string[] {
   const values = namesIn(names).flatMap((name) => process.env[name] ?? []);
   for (const value of values) {
-    console.log(`noop leaks ${value}`);
-    console.error(`noop leaks ${Buffer.from(`Bearer ${value}`).toString('base64')}`);
+    process.stdout.write(`noop leaks ${value}\n`);
+    process.stderr.write(`noop leaks ${Buffer.from(`Bearer ${value}`).toString('base64')}\n`);
   }
   return values;
 }

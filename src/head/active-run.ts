@@ -17,8 +17,11 @@
 import { Outcome, type TaskEnded } from '../gen/skein/v1/node.ts';
 import { describeError } from '../kernel/errors.ts';
 import type { Logger } from '../kernel/log.ts';
+import { Secrets } from '../kernel/secrets.ts';
 import type { RunLedger, LedgerTask, TaskKey } from './run-ledger.ts';
+import { DeadlineTimer, type RunDeadline } from './run-deadline.ts';
 import type { RunFacts } from './run-facts.ts';
+import { RunKeys } from './run-keys.ts';
 
 export type RunEnd =
   /** Every id has a row. */
@@ -78,18 +81,10 @@ export interface ActiveRunOptions {
   readonly maxInFlight: number;
   /** As an earlier head left them; absent: all 0. */
   readonly counters?: RunCounters;
+  /** What whoever started the run gave for its actors; absent: nothing, as after a head's own restart. */
+  readonly secrets?: Secrets;
   /** Absent: the run may take as long as it takes. */
   readonly deadline?: RunDeadline | undefined;
-}
-
-/** When a run is stopped whatever it has reached (`--max-runtime-hours`). */
-export interface RunDeadline {
-  /** Since the epoch: a head that takes the run over keeps to it. */
-  readonly atMs: number;
-  /** What started tasks get then. */
-  readonly graceMs: number;
-  /** What is said of it. */
-  readonly reason: string;
 }
 
 /** What the run met besides its rows. */
@@ -107,8 +102,6 @@ interface Doubt {
   /** By `nameOf`. */
   readonly attempts: Set<string>;
 }
-
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export class ActiveRun {
   readonly runId: string;
@@ -133,7 +126,8 @@ export class ActiveRun {
   /** Databases that no node can work on, each with the reason. */
   readonly #dead = new Map<string, string>();
   readonly #helperFailures = new Map<string, number>();
-  #deadline: NodeJS.Timeout | undefined;
+  readonly #deadline: DeadlineTimer | undefined;
+  readonly #keys: RunKeys;
   /** Why it was drained, where nobody asked for it. */
   #stopReason: string | undefined;
   #isNaming = false;
@@ -153,11 +147,10 @@ export class ActiveRun {
     const { promise, resolve } = Promise.withResolvers<RunEnd>();
     this.ended = promise;
     this.#settle = resolve;
+    this.#keys = new RunKeys(manifest.secret_names, options.secrets ?? Secrets.NONE);
     const { deadline } = options;
-    if (deadline) {
-      this.#watchDeadline(deadline);
-      void promise.then(() => clearTimeout(this.#deadline));
-    }
+    this.#deadline = deadline && new DeadlineTimer(deadline, () => this.#expire(deadline));
+    void promise.then(() => this.#letGo());
   }
 
   /** When it is stopped at the latest, since the epoch; undefined: never. */
@@ -195,12 +188,34 @@ export class ActiveRun {
     ];
   }
 
+  /** Whether `node` could work on it now: it has it open, and all of its secrets. */
+  isReadyAt(node: string): boolean {
+    return this.#open.has(node) && this.#keys.isEnoughAt(node);
+  }
+
+  /** What the run's actors are given, as far as this head knows it (W-13). */
+  get secrets(): Secrets {
+    return this.#keys.secrets;
+  }
+
+  /** These are the run's secrets from now on; its nodes are told by whoever calls. Nothing given changes nothing. */
+  provide(secrets: Secrets): void {
+    this.#keys.provide(secrets);
+  }
+
+  /** What nothing of the run is started without, and how to give it; empty: nothing. */
+  get waitingFor(): string {
+    const { missing } = this.#keys;
+    if (this.#phase.kind !== 'running' || missing.length === 0 || this.ledger.isNothingWaiting) return '';
+    return `needs its secrets (${this.manifest.secret_names.join(', ')}): skein resume ${this.runId}`;
+  }
+
   /**
-   * Whether `node` may be handed tasks: it has the run open, and the store says so. If the latter is missing it is made
+   * Whether `node` may be handed tasks: it has the run open with all its secrets, and the store says so. If the latter is missing it is made
    * good, and `then` is called with whether that worked.
    */
   mayHold(node: string, then: (isNamed: boolean) => void): boolean {
-    if (!this.#open.has(node)) return false;
+    if (!this.isReadyAt(node)) return false;
     const { record } = this.#options;
     if (record.names(node)) return true;
     if (this.#isNaming) return false;
@@ -212,15 +227,22 @@ export class ActiveRun {
     return false;
   }
 
+  /** Writes down how things are now. */
+  beat(): Promise<void> {
+    return this.#options.record.beat();
+  }
+
   /** Calls back after every change; gives the way to stop that. */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  nodeOpened(node: string): void {
+  /** @param hasSecrets whether the node says that it has what `secret_names` names */
+  nodeOpened(node: string, hasSecrets = false): void {
     if (this.#phase.kind === 'running' || this.#phase.kind === 'draining') {
       this.#open.add(node);
+      this.#keys.opened(node, hasSecrets);
       this.#failures.delete(node);
       if (this.#phase.kind === 'draining') this.#options.nodes.drain(node, this.runId, 0);
     } else {
@@ -248,6 +270,7 @@ export class ActiveRun {
   /** `node` dialled in anew: what it has open it says again. */
   forgetOpen(node: string): void {
     this.#open.delete(node);
+    this.#keys.closed(node);
   }
 
   /** Tasks for `node`, none outside `running`. */
@@ -366,6 +389,7 @@ export class ActiveRun {
       this.#helperFailures.set(kind, (this.#helperFailures.get(kind) ?? 0) + count);
     }
     this.#open.delete(node);
+    this.#keys.closed(node);
     if (this.#phase.kind === 'closing') this.#phase.nodes.delete(node);
     this.#changed();
   }
@@ -424,12 +448,6 @@ export class ActiveRun {
     }
   }
 
-  #watchDeadline(deadline: RunDeadline): void {
-    const leftMs = deadline.atMs - Date.now();
-    if (leftMs <= 0) return this.#expire(deadline);
-    this.#deadline = setTimeout(() => this.#watchDeadline(deadline), Math.min(leftMs, LONGEST_TIMER_MS)).unref();
-  }
-
   #expire({ graceMs, reason }: RunDeadline): void {
     if (this.#phase.kind !== 'running') return;
     this.#log.warn({ reason }, 'the run has used its time up: it is stopped');
@@ -437,15 +455,21 @@ export class ActiveRun {
     this.drain(graceMs);
   }
 
+  /** Of what is nothing without the run: its timer and its secrets. */
+  #letGo(): void {
+    this.#deadline?.[Symbol.dispose]();
+    this.#keys[Symbol.dispose]();
+  }
+
   /** Forgets the run without an end: whoever adopts it next goes on from the store. */
   abandon(): Promise<void> {
-    clearTimeout(this.#deadline);
+    this.#letGo();
     return this.#options.record.stop();
   }
 
   /** As `abandon`, without a last word. */
   halt(): void {
-    clearTimeout(this.#deadline);
+    this.#letGo();
     this.#options.record.halt();
   }
 

@@ -198,7 +198,7 @@ export class Dispatcher {
     const { grants, log } = this.#options;
     const sources: StealSource[] = [];
     for (const run of runs) {
-      if (!run.isOpenAt(thief.name)) continue;
+      if (!run.isReadyAt(thief.name)) continue;
       for (const { name: node, actors, held } of workers) {
         if (node === thief.name) continue;
         for (const [database, { unstarted }] of run.ledger.heldBy(node).databases) {

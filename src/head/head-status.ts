@@ -1,5 +1,6 @@
 /** What `Status` says of nodes and runs: made on demand from what the head knows. */
 import { NodeState, type NodeStatus, type RunSummary } from '../gen/skein/v1/run.ts';
+import type { ActiveRun } from './active-run.ts';
 import { summaryOf } from './progress.ts';
 import type { NodeRecord, Roster } from './roster.ts';
 import type { RunTable } from './run-table.ts';
@@ -21,7 +22,7 @@ export function nodeStatuses(roster: Roster, runs: RunTable): NodeStatus[] {
 }
 
 /** Active runs, then those that ended here. */
-export function runSummaries(runs: RunTable): RunSummary[] {
+export function runSummaries(runs: RunTable, waitingFor: (run: ActiveRun) => string): RunSummary[] {
   const ended = Array.from(runs.ended(), ([runId, { state, total, rowsOk, rowsError }]) => ({
     runId,
     state,
@@ -30,8 +31,9 @@ export function runSummaries(runs: RunTable): RunSummary[] {
     rowsError,
     waiting: 0,
     out: 0,
+    waitingFor: '',
   }));
-  return [...runs.active().map(summaryOf), ...ended];
+  return [...runs.active().map((run) => summaryOf(run, waitingFor(run))), ...ended];
 }
 
 /** Unfinished tasks at a node, over all runs. */

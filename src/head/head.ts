@@ -21,6 +21,7 @@ import {
 import { describeError, isSkeinError, SkeinError } from '../kernel/errors.ts';
 import { failPoint } from '../kernel/failpoint.ts';
 import type { Logger } from '../kernel/log.ts';
+import type { Secrets } from '../kernel/secrets.ts';
 import { VERSION } from '../kernel/version.ts';
 import { describeHolder, Lease, type LeaseDocument, type LeaseTimes } from '../run/lease.ts';
 import { HEAD_LEASE_NAME } from '../store/layout.ts';
@@ -43,9 +44,9 @@ import { openDaemonRuns } from './open-runs.ts';
 import { findingsOf, progressOf } from './progress.ts';
 import { Roster } from './roster.ts';
 import { runService, type RunServiceHost } from './run-service.ts';
-import { RunStarter } from './run-starter.ts';
+import { RunStarter, type AskedStart } from './run-starter.ts';
 import { RunTable } from './run-table.ts';
-import { RunWords } from './run-words.ts';
+import { openOrder, RunWords } from './run-words.ts';
 import { sendRevoke, Silence } from './silence.ts';
 
 export interface HeadOptions {
@@ -63,6 +64,8 @@ export interface HeadOptions {
   readonly headId: string;
   /** New at every start. */
   readonly bootId: string;
+  /** Whether it listens beyond its machine without TLS: clients hear of it before they send a secret. Default false. */
+  readonly isPlainNetwork?: boolean;
   /** How long a node may be silent before what it runs counts as lost. Default 300,000. */
   readonly lostAfterMs?: number;
   /** How long dispatch of an adopted run waits for the word of the nodes that its status names. Default 10,000. */
@@ -266,7 +269,7 @@ export class Head implements AsyncDisposable {
       describe: () => this.#describe(),
       status: () => this.#status(),
       inspect: (request) => this.#inspect(request),
-      start: async (runId, maxInFlight) => void (await this.#start(runId, maxInFlight)),
+      start: (runId, maxInFlight, secrets) => this.#startWith(runId, maxInFlight, secrets),
       find: async (runId) => {
         if (!this.#runs.isKnown(runId)) await this.#looking;
         return this.#runs.known(runId);
@@ -280,9 +283,9 @@ export class Head implements AsyncDisposable {
   }
 
   #describe(): DescribeResponse {
-    const { store, headId, bootId } = this.#options;
-    const userCodeRefused = this.#userCodeRefused();
-    return { version: VERSION, storeUrl: store.url, headId, bootId, epoch: this.epoch, userCodeRefused };
+    const { store, headId, bootId, isPlainNetwork = false } = this.#options;
+    const facts = { storeUrl: store.url, headId, bootId, epoch: this.epoch, isPlainNetwork };
+    return { version: VERSION, ...facts, userCodeRefused: this.#userCodeRefused() };
   }
 
   /** Why runs with a framework of their own would never start here, as far as that is known now; else empty. */
@@ -302,7 +305,7 @@ export class Head implements AsyncDisposable {
       storeTrouble: this.#storeTrouble,
       hasLease: this.#holdsLease(),
       nodes: nodeStatuses(this.#roster, this.#runs),
-      runs: runSummaries(this.#runs),
+      runs: runSummaries(this.#runs, (run) => this.#waitingFor(run)),
     };
   }
 
@@ -318,18 +321,35 @@ export class Head implements AsyncDisposable {
   }
 
   #progress(run: ActiveRun): WatchRunResponse {
-    return progressOf(run, { connected: this.#roster.connected().length, ...this.#roster.actors() });
+    const nodes = { connected: this.#roster.connected().length, ...this.#roster.actors() };
+    return progressOf(run, nodes, this.#waitingFor(run));
+  }
+
+  /** Nodes that have not spoken yet may bring what is missing. */
+  #waitingFor(run: ActiveRun): string {
+    return this.#starter.isSettling(run) ? '' : run.waitingFor;
+  }
+
+  /** As `#start`, with what the run's actors need; a run that is here already gets it from now on (W-13). */
+  async #startWith(runId: string, maxInFlight: number, secrets: Secrets): Promise<void> {
+    const run = await this.#start(runId, { maxInFlight, secrets });
+    if (secrets.isEmpty || run.secrets === secrets) return;
+    this.#options.log.info({ run: runId, names: secrets.names }, 'secrets given');
+    run.provide(secrets);
+    for (const { session } of this.#roster.connected()) session?.send(openOrder(run));
+    await run.beat();
+    this.#dispatcher.schedule();
   }
 
   /** Takes on a run, once. @throws SkeinError NOT_FOUND | CORRUPT | PREFLIGHT (somebody else works on it) | UNAVAILABLE */
-  #start(runId: string, maxInFlight = 0): Promise<ActiveRun> {
+  #start(runId: string, asked?: AskedStart): Promise<ActiveRun> {
     if (!this.#holdsLease() && !this.#runs.isKnown(runId)) {
       const text = `run ${runId}: this head does not hold the lease of ${this.#options.store.url}, so it starts nothing`;
       return Promise.reject(new SkeinError('UNAVAILABLE', text));
     }
     return this.#runs.adopt(
       runId,
-      () => this.#starter.start(runId, maxInFlight),
+      () => this.#starter.start(runId, asked),
       (run, early) => {
         void run.ended.then(() => this.#ended(run));
         this.#desk.enter(run, early, this.#starter.bootsOf(runId));
@@ -357,7 +377,7 @@ export class Head implements AsyncDisposable {
       boot_id: bootId,
       tasks_out: run.ledger.heldBy(name).count,
     }));
-    return { actors: this.#roster.actors(), nodes };
+    return { actors: this.#roster.actors(), nodes, waitingFor: this.#waitingFor(run) };
   }
 
   #ended(run: ActiveRun): void {

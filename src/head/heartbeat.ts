@@ -30,6 +30,8 @@ export interface BeatFacts {
   readonly actors: { readonly live: number; readonly pending: number };
   /** Nodes that may hold any of the run: all that are not lost. */
   readonly nodes: RunStatus['nodes'];
+  /** What nothing of the run is started without; empty: nothing. */
+  readonly waitingFor: string;
 }
 
 export interface HeartbeatOptions {
@@ -174,7 +176,12 @@ export class Heartbeat implements RunRecord {
   }
 }
 
-function statusOf(run: ActiveRun, { actors, nodes }: BeatFacts, end: RunEnd | undefined, nowMs: number): RunStatus {
+function statusOf(
+  run: ActiveRun,
+  { actors, nodes, waitingFor }: BeatFacts,
+  end: RunEnd | undefined,
+  nowMs: number,
+): RunStatus {
   const { total, rowsOk, rowsError, inFlight, databases } = run.ledger.tally();
   const { retried, lateRows, duplicateRows } = run.counters;
   return makeStatus({
@@ -208,5 +215,6 @@ function statusOf(run: ActiveRun, { actors, nodes }: BeatFacts, end: RunEnd | un
     helper_failures: Object.fromEntries(run.helperFailures),
     error: end?.kind === 'failed' ? end.error : end?.kind === 'stopped' ? (end.reason ?? null) : null,
     deadline_ms: run.deadlineMs ?? null,
+    waiting_for: end ? '' : waitingFor,
   });
 }

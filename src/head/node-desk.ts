@@ -20,7 +20,7 @@ import { reconcile } from './reconcile.ts';
 import type { NodeRecord, Roster } from './roster.ts';
 import type { TaskKey } from './run-ledger.ts';
 import type { NodeWord, RunTable } from './run-table.ts';
-import { offer, type RunWords } from './run-words.ts';
+import { offer, openOrder, type RunWords } from './run-words.ts';
 import { revoke, sendRevoke, type Silence } from './silence.ts';
 
 export interface NodeDeskOptions {
@@ -137,10 +137,11 @@ export class NodeDesk implements NodeListener {
       const boot = boots.get(record.name) ?? '';
       const isNewLife = boot !== '' && boot !== record.bootId;
       if (record.isInventoried) this.#reconcile(record, run, held, isNewLife);
-      if (wasOpen) run.nodeOpened(record.name);
+      if (wasOpen) run.nodeOpened(record.name, record.keyedRuns.has(run.runId));
       if (record.owedRuns.has(run.runId)) run.owes(record.name);
       else if (record.isInventoried) run.paid(record.name);
-      if (!wasOpen && session.state === 'connected') session.send({ $case: 'openRun', value: { runId: run.runId } });
+      if (!wasOpen && session.state === 'connected') session.send(openOrder(run));
+      else if (session.state === 'connected') offer(run, session);
     }
     for (const word of early) {
       const isOver = roster.get(word.node)?.session !== word.session;
@@ -181,11 +182,11 @@ export class NodeDesk implements NodeListener {
       const held = new Map((byRun.get(run.runId) ?? []).map((task) => [task.instanceId, task]));
       this.#reconcile(record, run, held, record.isNewLife);
       if (inventory.openRuns.includes(run.runId)) {
-        run.nodeOpened(name);
+        run.nodeOpened(name, inventory.keyedRuns.includes(run.runId));
       } else {
         run.nodeClosed(name, {});
-        if (record.session) offer(run, record.session);
       }
+      if (record.session) offer(run, record.session);
       if (inventory.owedRuns.includes(run.runId)) run.owes(name);
       else run.paid(name);
     }

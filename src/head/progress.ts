@@ -23,10 +23,14 @@ function stateOf(run: ActiveRun): RunState {
   }
 }
 
-/** @param nodes how many are connected, with how many actors */
+/**
+ * @param nodes how many are connected, with how many actors
+ * @param waitingFor what nothing is started without; empty: nothing
+ */
 export function progressOf(
   run: ActiveRun,
   nodes: { readonly connected: number; readonly live: number; readonly pending: number },
+  waitingFor: string,
   nowMs = Date.now(),
 ): WatchRunResponse {
   const { total, rowsOk, rowsError, inFlight, databases } = run.ledger.tally();
@@ -46,6 +50,7 @@ export function progressOf(
     retried: counters.retried,
     lateRows: counters.lateRows,
     duplicateRows: counters.duplicateRows,
+    waitingFor,
   };
 }
 
@@ -80,7 +85,7 @@ function reasonOf(end: RunEnd): string {
 }
 
 /** One line of `Status`. */
-export function summaryOf(run: ActiveRun): RunSummary {
+export function summaryOf(run: ActiveRun, waitingFor: string): RunSummary {
   const { total, rowsOk, rowsError, waiting, out } = run.ledger.tally();
-  return { runId: run.runId, state: stateOf(run), total, rowsOk, rowsError, waiting, out };
+  return { runId: run.runId, state: stateOf(run), total, rowsOk, rowsError, waiting, out, waitingFor };
 }

@@ -29,6 +29,8 @@ export interface NodeRecord {
   readonly unclaimed: Map<string, Map<string, HeldTask>>;
   /** Runs that it has open and that are not active here (yet). */
   readonly unclaimedRuns: Set<string>;
+  /** Runs that it has open with all their secrets, as it said when this session began. */
+  keyedRuns: ReadonlySet<string>;
   /** Runs, active or not, that it ships references of an earlier life for. */
   owedRuns: ReadonlySet<string>;
 }
@@ -87,6 +89,7 @@ export class Roster {
     record.unclaimed.clear();
     record.unclaimedRuns.clear();
     record.owedRuns = new Set();
+    record.keyedRuns = new Set();
     return { record, renamed };
   }
 
@@ -97,10 +100,11 @@ export class Roster {
   /** Keeps what a node holds of runs that are not active here. */
   keepInventory(
     record: NodeRecord,
-    { tasks, openRuns, owedRuns }: Inventory,
+    { tasks, openRuns, owedRuns, keyedRuns }: Inventory,
     isActive: (runId: string) => boolean,
   ): void {
     record.owedRuns = new Set(owedRuns);
+    record.keyedRuns = new Set(keyedRuns);
     for (const task of tasks) {
       if (isActive(task.runId)) continue;
       let held = record.unclaimed.get(task.runId);
@@ -142,6 +146,7 @@ export class Roster {
       unclaimed: new Map(),
       unclaimedRuns: new Set(),
       owedRuns: new Set(),
+      keyedRuns: new Set(),
     };
     this.#records.set(name, record);
     return record;

@@ -11,6 +11,7 @@ const KEPT = [
   'dataset_dir',
   'dataset_content',
   'lost_after_ms',
+  'secret_names',
 ] as const;
 
 export type RunFacts = Pick<Manifest, (typeof KEPT)[number]>;

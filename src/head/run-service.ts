@@ -13,6 +13,8 @@ import type {
   WatchRunRequest,
   WatchRunResponse,
 } from '../gen/skein/v1/run.ts';
+import { SkeinError } from '../kernel/errors.ts';
+import { secretNameFault, Secrets } from '../kernel/secrets.ts';
 import { VERSION } from '../kernel/version.ts';
 import { serverStream, unary, type Guard, type StreamWriter } from '../wire/handlers.ts';
 import type { ActiveRun } from './active-run.ts';
@@ -26,7 +28,7 @@ export interface RunServiceHost {
   describe(): DescribeResponse;
   status(): StatusResponse;
   inspect(request: InspectRequest): Promise<InspectResponse>;
-  start(runId: string, maxInFlight: number): Promise<void>;
+  start(runId: string, maxInFlight: number, secrets: Secrets): Promise<void>;
   /** Resolves when the run is there, also while the head still looks through the store after its start. */
   find(runId: string): Promise<ActiveRun>;
   progress(run: ActiveRun): WatchRunResponse;
@@ -45,8 +47,8 @@ export function runService(guard: Guard, host: RunServiceHost) {
     describe: unary(guard, () => host.describe()),
     status: unary(guard, () => host.status()),
     inspect: unary(guard, (request: InspectRequest) => host.inspect(request)),
-    startRun: unary(guard, async ({ runId, maxInFlight }: StartRunRequest) => {
-      await host.start(runId, maxInFlight);
+    startRun: unary(guard, async ({ runId, maxInFlight, secrets }: StartRunRequest) => {
+      await host.start(runId, maxInFlight, secretsOf(secrets));
       return {};
     }),
     drainRun: unary(guard, async ({ runId, graceMs }: { runId: string; graceMs: number }) => {
@@ -62,6 +64,15 @@ export function runService(guard: Guard, host: RunServiceHost) {
       return {};
     }),
   };
+}
+
+/** @throws SkeinError INVALID_INPUT for a name that no secret can have; the value is never shown */
+function secretsOf(given: Readonly<Record<string, string>>): Secrets {
+  for (const name of Object.keys(given)) {
+    const fault = secretNameFault(name);
+    if (fault !== undefined) throw new SkeinError('INVALID_INPUT', `secrets: ${JSON.stringify(name)} ${fault}`);
+  }
+  return new Secrets(given);
 }
 
 async function watch(

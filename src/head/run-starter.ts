@@ -12,6 +12,7 @@ import { describeError, SkeinError } from '../kernel/errors.ts';
 import { failPoint } from '../kernel/failpoint.ts';
 import type { Logger } from '../kernel/log.ts';
 import { sleep } from '../kernel/retry.ts';
+import { Secrets } from '../kernel/secrets.ts';
 import { canonicalRow } from '../run/canonical-row.ts';
 import { describeHolder, type Lease, type LeaseOwner, type LeaseTimes } from '../run/lease.ts';
 import { databasesOf, readManifest, type Manifest } from '../run/manifest.ts';
@@ -19,18 +20,12 @@ import { storeRows } from '../run/row-source.ts';
 import { acquireRunLease } from '../run/run-lease.ts';
 import { readStoredStatus, type RunStatus } from '../run/status.ts';
 import type { ObjectStore } from '../store/port.ts';
-import {
-  ActiveRun,
-  type LookForRow,
-  type RunDeadline,
-  type RunNodes,
-  type WriteLoss,
-  type WriteVerdict,
-} from './active-run.ts';
+import { ActiveRun, type LookForRow, type RunNodes, type WriteLoss, type WriteVerdict } from './active-run.ts';
 import { adoptRun } from './adopt.ts';
 import type { Grants } from './grants.ts';
 import { Heartbeat, type BeatFacts } from './heartbeat.ts';
 import type { Roster } from './roster.ts';
+import type { RunDeadline } from './run-deadline.ts';
 import { runFacts } from './run-facts.ts';
 
 export interface RunStarterOptions {
@@ -60,6 +55,13 @@ export interface RunStarterOptions {
   readonly signal: AbortSignal;
 }
 
+/** What a client says when it hands a run to the head. */
+export interface AskedStart {
+  /** Tasks out at once; 0 = as the manifest says. */
+  readonly maxInFlight: number;
+  readonly secrets: Secrets;
+}
+
 /** Nodes whose word a run waits for. */
 interface Settling {
   readonly nodes: RunStatus['nodes'];
@@ -79,8 +81,12 @@ export class RunStarter {
     this.#options = options;
   }
 
-  /** @throws SkeinError NOT_FOUND | CORRUPT (manifest) | PREFLIGHT (somebody else works on it) | the store's */
-  async start(runId: string, maxInFlight: number): Promise<ActiveRun> {
+  /**
+   * @param asked what a client asked for; undefined: this head found the run left open, and keeps to the end of its time
+   * @throws SkeinError NOT_FOUND | CORRUPT (manifest) | PREFLIGHT (somebody else works on it) | the store's
+   */
+  async start(runId: string, asked?: AskedStart): Promise<ActiveRun> {
+    const { maxInFlight = 0, secrets = Secrets.NONE } = asked ?? {};
     const { store, log, owner, grants, nodes, writeLoss, writeVerdict, lookForRow } = this.#options;
     const isCluster = owner.kind === 'daemon';
     const manifest = await readManifest(store, runId);
@@ -105,7 +111,8 @@ export class RunStarter {
         lookForRow,
         log,
         maxInFlight: maxInFlight || manifest.max_in_flight,
-        deadline: deadlineOf(manifest, status.status),
+        secrets,
+        deadline: deadlineOf(manifest, asked ? undefined : status.status),
         counters: {
           retried: status.status?.retried ?? 0,
           lateRows: status.status?.late_rows ?? 0,
@@ -260,7 +267,7 @@ export class RunStarter {
   }
 }
 
-/** From the moment that a head takes the run on; one that another head was working on keeps the end that it had. */
+/** From the moment that somebody asks for the run; a head that goes on with it by itself keeps the end that it had (`status`). */
 function deadlineOf(
   { render_inputs: { max_runtime_hours: hours }, grace_ms: graceMs }: Manifest,
   status: RunStatus | undefined,

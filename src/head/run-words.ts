@@ -9,7 +9,7 @@ import type { Logger } from '../kernel/log.ts';
 import type { ActiveRun } from './active-run.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import type { Grants } from './grants.ts';
-import type { NodeSession } from './node-session.ts';
+import type { NodeSession, Order } from './node-session.ts';
 import type { Roster } from './roster.ts';
 import type { NodeWord, RunTable } from './run-table.ts';
 
@@ -54,7 +54,7 @@ export class RunWords {
         this.#taskEnded(run, node, event.value);
         break;
       case 'runOpened':
-        run.nodeOpened(node);
+        run.nodeOpened(node, event.value.hasSecrets);
         break;
       case 'runClosed':
         run.nodeClosed(node, event.value.helperFailures);
@@ -124,8 +124,14 @@ export class RunWords {
   }
 }
 
-/** Asks a node to open a run that it does not have open. */
+/** Asks a node to open a run that it does not have open, or not with the secrets that are here. */
 export function offer(run: ActiveRun, session: NodeSession): void {
-  if (run.phase.kind !== 'running' || run.isOpenAt(session.node)) return;
-  session.send({ $case: 'openRun', value: { runId: run.runId } });
+  const { node } = session;
+  if (run.phase.kind !== 'running' || run.isReadyAt(node) || (run.isOpenAt(node) && run.secrets.isEmpty)) return;
+  session.send(openOrder(run));
+}
+
+/** The order that opens `run` at a node: the one thing of the head's that carries secrets (W-13). */
+export function openOrder(run: ActiveRun): Order {
+  return { $case: 'openRun', value: { runId: run.runId, secrets: run.secrets.reveal() } };
 }

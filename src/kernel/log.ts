@@ -1,12 +1,15 @@
 /**
  * Structured logs of daemons: one JSON line an event, a constant message, everything else in fields (pino). Silent
- * unless the assembler gives a destination; never a secret in a field.
+ * unless the assembler gives a destination. A secret that got into a field is masked.
  */
 import pino from 'pino';
 
+import { masked } from './mask.ts';
+
 export type Logger = pino.Logger;
 
-const OPTIONS = { base: null, timestamp: pino.stdTimeFunctions.isoTime };
+/** Whatever is logged, and by whom: no line shows a secret that this thread knows. */
+const OPTIONS = { base: null, timestamp: pino.stdTimeFunctions.isoTime, hooks: { streamWrite: masked } };
 
 /** A logger that writes JSON lines to `destination` (a path or a file descriptor), or nothing when there is none. */
 export function createLogger(destination?: string | number, level = 'info'): Logger {

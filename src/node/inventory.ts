@@ -12,11 +12,13 @@ const TASKS_PER_PAGE = 2_000;
  * One page, or several where it is much: all that is told in one session.
  * @param held of this life
  * @param earlier what earlier lives left
+ * @param keyedRuns those of `openRuns` whose secrets are here
  */
 export function inventoryOf(
   held: readonly (HeldTask & { readonly runId: string })[],
   earlier: SpoolRecovery | undefined,
   openRuns: string[],
+  keyedRuns: string[] = [],
 ): Inventory[] {
   const tasks: WireHeldTask[] = held.map(({ state, ...task }) => ({ ...task, state: STATES[state] }));
   for (const { runId, instanceId, attempt, database, startedMs } of earlier?.shipping ?? []) {
@@ -27,11 +29,18 @@ export function inventoryOf(
   }
   const pages: Inventory[] = [];
   for (let start = TASKS_PER_PAGE; start < tasks.length; start += TASKS_PER_PAGE) {
-    pages.push({ tasks: tasks.slice(start - TASKS_PER_PAGE, start), openRuns: [], hasMore: true, owedRuns: [] });
+    pages.push({
+      tasks: tasks.slice(start - TASKS_PER_PAGE, start),
+      openRuns: [],
+      hasMore: true,
+      owedRuns: [],
+      keyedRuns: [],
+    });
   }
   pages.push({
     tasks: tasks.slice(pages.length * TASKS_PER_PAGE),
     openRuns,
+    keyedRuns,
     hasMore: false,
     owedRuns: [...(earlier?.owedRuns ?? [])],
   });

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { ActorRuntime, ActorService } from '../driver/runtime.ts';
 import { SkeinError } from '../kernel/errors.ts';
 import type { Logger } from '../kernel/log.ts';
+import { Secrets } from '../kernel/secrets.ts';
 import { readManifest } from '../run/manifest.ts';
 import type { ObjectStore } from '../store/port.ts';
 import type { ActorSlots } from './actor-slots.ts';
@@ -59,12 +60,22 @@ export interface NodeRun {
   readonly executor: RunExecutor;
   /** How long this run waits for a silent node; undefined: as long as its head does. */
   readonly lostAfterMs: number | undefined;
+  /** What its actors cannot do without. */
+  readonly secretNames: readonly string[];
   /** Ships what is left and removes the run's folder. Helper uploads that failed, by kind. */
   close(): Promise<Readonly<Record<string, number>>>;
 }
 
-/** @throws SkeinError NOT_FOUND | CORRUPT | INVALID_INPUT …: this run cannot work here */
-export async function openRun(hosting: RunHosting, runId: string, reports: NodeRunReports): Promise<NodeRun> {
+/**
+ * @param secrets what an actor of the run that starts now finds in its environment
+ * @throws SkeinError NOT_FOUND | CORRUPT | INVALID_INPUT …: this run cannot work here
+ */
+export async function openRun(
+  hosting: RunHosting,
+  runId: string,
+  reports: NodeRunReports,
+  secrets: () => Secrets = () => Secrets.NONE,
+): Promise<NodeRun> {
   const { store, log, places, spool, isPatient, signal, slots, onStoreTrouble } = hosting;
   const manifest = await readManifest(store, runId);
   const { framework_bundle: bundle } = manifest;
@@ -107,6 +118,7 @@ export async function openRun(hosting: RunHosting, runId: string, reports: NodeR
     services: hosting.services,
     unresponsiveMs: settings.actorBlockTimeoutMs,
     logDir: join(workDir, 'logs'),
+    secretEnv: () => secrets().pick(manifest.secret_names).reveal(),
     onReference: (actor, database) => void uploadBack.reference(database, actor),
   });
   const executor = new RunExecutor({
@@ -127,6 +139,7 @@ export async function openRun(hosting: RunHosting, runId: string, reports: NodeR
   return {
     executor,
     lostAfterMs: manifest.lost_after_ms ?? undefined,
+    secretNames: manifest.secret_names,
     async close() {
       const failures = { ...(await executor.close()) };
       await rm(workDir, { recursive: true, force: true });

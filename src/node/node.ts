@@ -14,6 +14,7 @@ import { join } from 'node:path';
 import type { Inspect } from '../gen/skein/v1/node.ts';
 import { describeError, type SkeinError } from '../kernel/errors.ts';
 import type { Logger } from '../kernel/log.ts';
+import type { Secrets } from '../kernel/secrets.ts';
 import { VERSION } from '../kernel/version.ts';
 import type { ObjectStore } from '../store/port.ts';
 import type { Security } from '../wire/security.ts';
@@ -27,6 +28,7 @@ import { lockServices } from './lock-keeper.ts';
 import { CutOff } from './cut-off.ts';
 import { Health } from './node-health.ts';
 import { ReferenceNews } from './reference-news.ts';
+import { RunSecrets } from './run-secrets.ts';
 import { openRun, type NodeRun, type NodeRunReports, type RunHosting } from './node-run.ts';
 import type { HeldTask } from './run-executor.ts';
 import type { Spool } from './spool.ts';
@@ -91,6 +93,7 @@ export class Node implements AsyncDisposable {
   readonly #references = new ReferenceNews((value) => this.#link?.send({ $case: 'referenceReady', value }));
   readonly #stopping = new AbortController();
   readonly #runs = new Map<string, NodeRun>();
+  readonly #secrets = new RunSecrets();
   /** Runs that are being opened or closed. */
   readonly #opening = new Map<string, Promise<void>>();
   readonly #closing = new Map<string, Promise<void>>();
@@ -215,6 +218,7 @@ export class Node implements AsyncDisposable {
     this.#cutOff[Symbol.dispose]();
     this.#stopWatchingSpool?.();
     await this.#host.stop();
+    this.#secrets[Symbol.dispose]();
     await this.#sql.stop();
     await places.locks[Symbol.asyncDispose]();
     const isOwing = spool !== undefined && spool.bytes > 0;
@@ -250,7 +254,9 @@ export class Node implements AsyncDisposable {
     if (isNew) {
       // In front: an inventory of a new life frees what its last one held.
       this.#references.tellAgain();
-      const pages = inventoryOf(this.held, this.#recovery, [...this.#runs.keys()]);
+      const open = [...this.#runs.keys()];
+      const keyed = open.filter((runId) => this.#hasSecrets(runId));
+      const pages = inventoryOf(this.held, this.#recovery, open, keyed);
       for (const value of pages) this.#send({ $case: 'inventory', value });
     }
     this.#cutOff.end();
@@ -264,6 +270,7 @@ export class Node implements AsyncDisposable {
       case 'welcome':
         return;
       case 'openRun':
+        this.#secrets.take(order.value.runId, order.value.secrets);
         return this.#open(order.value.runId);
       case 'batch': {
         const { runId, database, tasks, grantEpoch, reference } = order.value;
@@ -321,19 +328,30 @@ export class Node implements AsyncDisposable {
   #open(runId: string): void {
     if (this.#opening.has(runId)) return;
     // One that is open says so again: the head that asks may be another one.
-    if (this.#runs.has(runId) && !this.#closing.has(runId)) return this.#send({ $case: 'runOpened', value: { runId } });
+    if (this.#runs.has(runId) && !this.#closing.has(runId)) return this.#sayOpened(runId);
     const opened = this.#openNow(runId).finally(() => this.#opening.delete(runId));
     this.#opening.set(runId, opened);
+  }
+
+  #sayOpened(runId: string): void {
+    this.#send({ $case: 'runOpened', value: { runId, hasSecrets: this.#hasSecrets(runId) } });
+  }
+
+  /** Whether this life of the node has all that the run's manifest names. */
+  #hasSecrets(runId: string): boolean {
+    const names = this.#runs.get(runId)?.secretNames ?? [];
+    return this.#secrets.of(runId).missing(names).length === 0;
   }
 
   async #openNow(runId: string): Promise<void> {
     const { log } = this.#options;
     try {
       await this.#closing.get(runId);
-      const run = await openRun(this.#hosting(), runId, this.#reports(runId));
+      const secrets = (): Secrets => this.#secrets.of(runId);
+      const run = await openRun(this.#hosting(), runId, this.#reports(runId), secrets);
       run.executor.isPaused = this.#health.trouble !== '';
       this.#runs.set(runId, run);
-      this.#send({ $case: 'runOpened', value: { runId } });
+      this.#sayOpened(runId);
     } catch (error) {
       if (this.#stopping.signal.aborted) return;
       log.error({ run: runId, error: describeError(error) }, 'run cannot be opened here');
@@ -362,6 +380,8 @@ export class Node implements AsyncDisposable {
     // What could not be shipped before the node stopped is not said to be closed.
     if (this.#stopping.signal.aborted) return;
     this.#runs.delete(runId);
+    // It may be about to be opened again, with what came with that.
+    if (!this.#opening.has(runId)) this.#secrets.forget(runId);
     this.#actors.delete(runId);
     this.#references.forget(runId);
     this.#send({ $case: 'runClosed', value: { runId, helperFailures } });

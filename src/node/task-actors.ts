@@ -34,6 +34,8 @@ export interface TaskActorsOptions {
   readonly services: Readonly<Record<string, ActorService>>;
   /** Kill an actor whose loop stood still for so long; 0 = never. */
   readonly unresponsiveMs: number;
+  /** What an actor that starts now finds in its environment and nobody else sees (W-13); absent: nothing. */
+  secretEnv?(): Readonly<Record<string, string>>;
   /** An actor has the reference of a database before it: one that it built, or one that stood there. */
   onReference?(actor: string, database: string, wasBuilt: boolean): void;
   /** Made if absent; one log per actor. */
@@ -71,6 +73,7 @@ export class TaskActors {
       unresponsiveMs,
       logPath,
       logPauseBytes: LOG_PAUSE_BYTES,
+      secretEnv: this.#options.secretEnv?.() ?? {},
     });
     const { promise: started, resolve } = Promise.withResolvers<void>();
     handle

@@ -2,7 +2,7 @@
  * The objects of a run's ended tasks on their way to the store, in the background: row, report, log, bundle (W-10).
  *
  * Invariants: T1 a task is reported once its row is stored and not before; helpers follow and never change the verdict.
- * T2 with a spool the result lies there before the first object goes, and until the last one is stored.
+ * T2 row and log are cleaned of secrets before anything of them is written. T3 with a spool the result lies there before the first object goes, and until the last one is stored.
  */
 import { existsSync, rmSync } from 'node:fs';
 
@@ -12,6 +12,7 @@ import { describeError } from '../kernel/errors.ts';
 import { failPoint } from '../kernel/failpoint.ts';
 import { jsonBytes } from '../kernel/json.ts';
 import type { Logger } from '../kernel/log.ts';
+import { maskedBytes, maskedData } from '../kernel/mask.ts';
 import type { RowEnd, Shipper } from './shipper.ts';
 import type { Spool } from './spool.ts';
 import type { TaskEnd } from './task-end.ts';
@@ -48,10 +49,12 @@ export class TaskShipping {
 
   /**
    * Takes an ended task's objects on.
-   * @param rest what there is besides the row
+   * @param printed what there is besides the row
    * @param start what the spool knows its start by
    */
-  ship(queued: QueuedTask, row: TaskRow, rest?: ShippedTask, start?: number): void {
+  ship(queued: QueuedTask, made: TaskRow, printed?: ShippedTask, start?: number): void {
+    const row = maskedData(made);
+    const rest = printed && { ...printed, log: maskedBytes(printed.log) as Buffer };
     // The actor did so already; what a verdict quotes may be long too.
     const bytes = jsonBytes(boundRow(row));
     const { spool, runId, log } = this.#options;

@@ -2,7 +2,7 @@
  * `runs/<id>/manifest.json`: what a run is, written once and never changed; every later command starts from it (L-16).
  *
  * Reading is tolerant: a field that an older writer did not know has its default, a field that this version does not
- * know is kept. Never in here: secrets (W-13), progress (`status.ts`).
+ * know is kept. Never in here: the values of secrets (W-13), progress (`status.ts`).
  *
  * Invariants: M1 the manifest is created, never replaced, so two submits of one id agree on one run. M2 ids in it are
  * legal names before anybody makes a path of them (P-44).
@@ -12,6 +12,7 @@ import { z } from 'zod';
 import { isSkeinError, SkeinError } from '../kernel/errors.ts';
 import { isName } from '../kernel/ids.ts';
 import { canonicalJson, jsonBytes, parseJson } from '../kernel/json.ts';
+import { SECRET_NAME } from '../kernel/secrets.ts';
 import { createOrConfirm, overwrite, readPatiently } from '../store/create-or-confirm.ts';
 import { manifestName, manifestSupplementName } from '../store/layout.ts';
 import type { ObjectStore } from '../store/port.ts';
@@ -92,6 +93,8 @@ export const manifestSchema = z.looseObject({
     .looseObject({ tasks: z.string(), databases: z.record(name, z.string()) })
     .nullable()
     .default(null),
+  /** What the run's actors find in their environment, by name; the values are nowhere but in memory (W-13). */
+  secret_names: z.array(z.string().regex(SECRET_NAME, 'is no name of an environment variable')).max(1000).default([]),
   /** Fingerprint per database of the references that went up as the OPTIONAL seed (S-06). */
   seed: z.record(name, z.string()).default({}),
 });
@@ -196,11 +199,12 @@ export interface ManifestDifference {
   readonly asked: string;
 }
 
-/** What a run does not depend on: when and by whom it was made, how many work on it, how long a stop may take. */
+/** What a run does not depend on: when and by whom it was made, how many work on it, how long a stop may take, whose keys it uses. */
 const FREE_FIELDS: ReadonlySet<string> = new Set([
   'created_at_ms',
   'skein_version',
   'seed',
+  'secret_names',
   'grace_ms',
   'actor_block_timeout_ms',
   'retry_lost',

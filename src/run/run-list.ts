@@ -41,6 +41,8 @@ export interface RunLine {
   readonly attempt: number;
   /** 0: unknown. */
   readonly createdAtMs: number;
+  /** What nothing of it is started without, and how to give it, as the last heartbeat said; empty: nothing. */
+  readonly waitingFor: string;
   /** Undefined if it never beat. */
   readonly lastHeartbeatMs: number | undefined;
   /** Null: not pinned. */
@@ -171,6 +173,7 @@ function lineOf(index: RunIndex, status: RunStatus | undefined, { nowMs, days }:
     errors: isCounted ? status.rows_error : undefined,
     attempt: status?.attempt ?? 1,
     createdAtMs,
+    waitingFor: status?.terminal_state || status?.stopped ? '' : (status?.waiting_for ?? ''),
     lastHeartbeatMs: beat ? beat * 1000 : undefined,
     pinned,
     expiresAtMs: days === undefined || pinned || createdAtMs === 0 ? undefined : createdAtMs + days * DAY_MS,

@@ -3,7 +3,8 @@
  *
  * At every look, in this order: the terminal state; a row for every id; a heartbeat that stopped while the head lives
  * (`stalled`); no head (`headless`); nothing new for too long (`timed-out`); a single look was asked for. A head daemon that
- * is away may come back, so it counts as none only once the heartbeat is as old as for a stall.
+ * is away may come back, so it counts as none only once the heartbeat is as old as for a stall. A run that
+ * says that it waits for somebody is stalled too.
  *
  * Invariants: W1 rows are counted, never believed from the heartbeat; before every id having one means the end, they are
  * read, and of a resubmitted id only those that count (`run-sight.ts`). W2 a slow task that streams is not a stalled run. W3
@@ -88,6 +89,7 @@ class Watch {
   #trace: string | undefined;
   #beat: number | null | undefined;
   #goneSinceMs: number | undefined;
+  #waitsSinceMs: number | undefined;
   progressAtMs: number;
   beatAtMs: number;
 
@@ -102,6 +104,7 @@ class Watch {
 
   saw({ trace, status, rows, total }: RunSight, nowMs: number): void {
     if (rows >= total) this.#completeAtMs ??= nowMs;
+    this.#waitsSinceMs = status?.waiting_for ? (this.#waitsSinceMs ?? nowMs) : undefined;
     const beat = status?.last_heartbeat_ts;
     if (this.#trace !== trace) this.progressAtMs = nowMs;
     if (this.#beat !== beat) this.beatAtMs = nowMs;
@@ -121,6 +124,11 @@ class Watch {
     if (sight !== 'gone') this.#goneSinceMs = undefined;
     else this.#goneSinceMs ??= nowMs;
     return this.#goneSinceMs !== undefined && nowMs - this.#goneSinceMs >= this.#confirmMs;
+  }
+
+  /** For how long it has said that it waits for something; undefined: it does not. */
+  waitsMs(nowMs: number): number | undefined {
+    return this.#waitsSinceMs === undefined ? undefined : nowMs - this.#waitsSinceMs;
   }
 
   /** Since when the heartbeat is the one that it is. */
@@ -161,6 +169,9 @@ async function judge(options: WaitOptions, watch: Watch, sight: RunSight, nowMs:
   }
   if (watch.isGone(head, nowMs) || (isSilent && head === 'away')) {
     return { kind: 'headless', hint: `the run's head is gone; ${resume}` };
+  }
+  if ((watch.waitsMs(nowMs) ?? -1) >= (pollMs <= 0 ? 0 : STOPPED_FOR_MS)) {
+    return { kind: 'stalled', hint: `${have}; the run ${status?.waiting_for}${flags}` };
   }
   if (noProgressMs > 0 && nowMs - watch.progressAtMs >= noProgressMs) {
     const end = `wait on with: skein wait ${runId}${flags}, or end it with: skein kill ${runId}${flags}`;

@@ -69,6 +69,8 @@ const statusSchema = z.looseObject({
   error: z.string().nullable().default(null),
   /** When it is stopped at the latest, since the epoch (`--max-runtime-hours`); null = never. A head that takes it over keeps to it. */
   deadline_ms: z.number().nullable().default(null),
+  /** What nothing of the run is started without, and how to give it; empty: nothing. */
+  waiting_for: z.string().default(''),
 });
 
 export type RunStatus = z.infer<typeof statusSchema>;

@@ -18,6 +18,7 @@ import {
   type WatchRunResponse,
 } from '../gen/skein/v1/run.ts';
 import { isSkeinError, SkeinError } from '../kernel/errors.ts';
+import { Secrets } from '../kernel/secrets.ts';
 import { VERSION } from '../kernel/version.ts';
 import { channelOptions, tokenMetadata, type Keepalive } from './channel.ts';
 import { DialledSockets } from './dialled-sockets.ts';
@@ -111,9 +112,11 @@ export class HeadClient implements Disposable {
   /**
    * Hands a run, whose manifest is in the store, to the head.
    * @param maxInFlight tasks of it that may be out at once; default 0: no limit
+   * @param secrets what its actors find in their environment; given for a run that the head has, they get it from now on
    */
-  async startRun(runId: string, maxInFlight = 0): Promise<void> {
-    await this.#call(this.#client.startRun.bind(this.#client), { runId, maxInFlight });
+  async startRun(runId: string, maxInFlight = 0, secrets = Secrets.NONE): Promise<void> {
+    const request = { runId, maxInFlight, secrets: secrets.reveal() };
+    await this.#call(this.#client.startRun.bind(this.#client), request);
   }
 
   /** Nothing new is started; what runs has `graceMs` to end. */

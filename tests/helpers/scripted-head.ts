@@ -85,7 +85,7 @@ export class ScriptedHead implements AsyncDisposable {
 
   async openRun(node: string, runId: string): Promise<void> {
     const before = this.of('runOpened', node).length;
-    this.send(node, { $case: 'openRun', value: { runId } });
+    this.send(node, { $case: 'openRun', value: { runId, secrets: {} } });
     await waitUntil(
       `${runId} is open at ${node}: ${this.of('runFailed', node).at(-1)?.error ?? ''}`,
       () => this.of('runOpened', node).length > before,

@@ -57,6 +57,8 @@ export class ScriptedNode implements AsyncDisposable {
   readonly orders: Order[] = [];
   readonly held = new Map<string, HeldTask>();
   readonly openRuns = new Set<string>();
+  /** What the head gave it for each run. */
+  readonly secrets = new Map<string, Readonly<Record<string, string>>>();
   sessions = 0;
   readonly #relay: Link;
   #link: HeadLink | undefined;
@@ -206,10 +208,16 @@ export class ScriptedNode implements AsyncDisposable {
     for (const reference of references) this.referenceReady(reference);
     for (let at = 0; at === 0 || at < tasks.length; at += pageSize) {
       const hasMore = at + pageSize < tasks.length;
-      const last = hasMore ? { openRuns: [], owedRuns: [] } : { openRuns: [...this.openRuns], owedRuns: [...owedRuns] };
+      const openRuns = hasMore ? [] : [...this.openRuns];
+      const keyedRuns = openRuns.filter((runId) => this.secrets.has(runId));
+      const last = { openRuns, keyedRuns, owedRuns: hasMore ? [] : [...owedRuns] };
       const value = { tasks: tasks.slice(at, at + pageSize), hasMore, ...last };
       this.#link?.send({ $case: 'inventory', value });
     }
+  }
+
+  #sayOpened(runId: string): void {
+    this.#link?.send({ $case: 'runOpened', value: { runId, hasSecrets: this.secrets.has(runId) } });
   }
 
   #obey(order: Order): void {
@@ -217,7 +225,8 @@ export class ScriptedNode implements AsyncDisposable {
     switch (order.$case) {
       case 'openRun':
         this.openRuns.add(order.value.runId);
-        this.#link?.send({ $case: 'runOpened', value: order.value });
+        if (Object.keys(order.value.secrets).length > 0) this.secrets.set(order.value.runId, order.value.secrets);
+        this.#sayOpened(order.value.runId);
         return;
       case 'batch': {
         const { runId, database, tasks } = order.value;
@@ -258,6 +267,7 @@ export class ScriptedNode implements AsyncDisposable {
         return;
       case 'closeRun':
         this.openRuns.delete(order.value.runId);
+        this.secrets.delete(order.value.runId);
         this.#link?.send({ $case: 'runClosed', value: { runId: order.value.runId, helperFailures: {} } });
         return;
     }

@@ -36,7 +36,10 @@ export async function startWireNode(options: WireNodeOptions): Promise<WireNode>
       story.push(`session ${isNew ? 'new' : 'resumed'}`);
       // As a daemon does: what it holds goes first into a session that the head knows nothing of.
       if (isNew && !isFirst)
-        link?.send({ $case: 'inventory', value: { tasks: [], openRuns: ['r1'], hasMore: false, owedRuns: [] } });
+        link?.send({
+          $case: 'inventory',
+          value: { tasks: [], openRuns: ['r1'], keyedRuns: [], hasMore: false, owedRuns: [] },
+        });
       isFirst = false;
       options.onSession?.(isNew, welcome);
     },

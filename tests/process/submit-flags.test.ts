@@ -30,9 +30,10 @@ describe('flags of submit', () => {
     ['--actors 2 --actors-per-worker 2', '--actors and --actors-per-worker'],
     ['--actors-per-worker 0', '--actors-per-worker: "0"'],
     ['--prompt-cache --no-prompt-cache', '--prompt-cache and --no-prompt-cache'],
+    ['--use-audited-gold-sql', '--use-audited-gold-sql works only with --audited-gold DIR'],
     ['--user-sim-model openai/x', '--user-sim-model works only with --agent-model'],
     ['--agent-model two//slashes', '--agent-model: "two//slashes" is no name of a model'],
-    ['--agent-model a/b --user-sim-model -', '--user-sim-model: "-" is no name of a model'],
+    ['--agent-model a/b --user-sim-model ~', '--user-sim-model: "~" is no name of a model'],
     ['--patience=-1', '--patience: "-1"'],
     ['--max-depth 1e3', '--max-depth: "1e3"'],
     ['--max-runtime-hours 0', '--max-runtime-hours: "0" is no number of hours above 0'],
@@ -55,17 +56,17 @@ describe('flags of submit', () => {
   it('stand in the manifest under the original’s names, and the framework is told them (L-02, L-16, L-18)', async () => {
     const { cwd, runDir, args } = await noop({ tasks: 1, databases: 1, fields: () => ({ noop_settings: true }) });
     const asked = ['--agent-model', 'local/x', '--user-sim-model', 'none', '--patience', '5', '--max-depth', '2'];
-    const more = ['--strict', '--use-audited-gold-sql', '--no-prompt-cache', '--actors-per-worker', '1'];
+    const more = ['--strict', '--no-prompt-cache', '--actors-per-worker', '1'];
     const end = await runCliHere([...args, ...asked, ...more, '--max-runtime-hours', '1.5', '--workers', '1'], { cwd });
     expect(end.code, end.stderr).toBe(0);
     expect(await json(runDir, 'manifest.json')).toMatchObject({
       ...{ agent_model: 'local/x', user_sim_model: '', patience: 5, max_depth: 2, strict: true },
-      ...{ use_audited_gold_sql: true, prompt_cache: false, slayer_storage_root: '' },
+      ...{ use_audited_gold_sql: false, prompt_cache: false, slayer_storage_root: '' },
       render_inputs: { workers: 1, actors_per_worker: 1, max_runtime_hours: 1.5 },
     });
     expect((await json(runDir, 'rows', 'd0_0', 'attempt-1.json'))['noop_settings']).toMatchObject({
       ...{ agentModel: 'local/x', userSimModel: '', patience: 5, maxDepth: 2, strict: true, framework: 'noop' },
-      ...{ useAuditedGoldSql: true, promptCache: false, slayerStorageRoot: '', queryMode: 'raw' },
+      ...{ useAuditedGoldSql: false, promptCache: false, slayerStorageRoot: '', queryMode: 'raw' },
     });
   });
 
@@ -106,11 +107,20 @@ describe('every command', () => {
       expect(own.stdout, name).toContain(`skein ${name}`);
       const slots = [...own.stdout.split('\n', 1)[0]!.matchAll(/<(\w+)>/g)];
       const args = lines[name] ?? slots.map(() => 'no-such-run');
-      const end = await runCliHere([name, ...args, ...(name === 'list' ? ['--store', 'file:///proc/no'] : [])], {
+      const end = await runCliHere([name, ...args, ...(name === 'list' ? ['--store', 'nowhere'] : [])], {
         cwd,
       });
       expect(end.code, `${name}: ${end.stderr}`).toBe(2);
       expect(end.stderr, name).toMatch(/^skein: [^\n]+\n$/);
+    }
+  });
+
+  it('takes the environment as it is when it is typed, not as it was when anything was loaded (P-14, W-16)', async () => {
+    const cwd = await temporaryFolder();
+    for (const name of ['one', 'two']) {
+      const url = `file://${join(cwd, name)}`;
+      const end = await runCliHere(['list', '--json'], { cwd, env: { SKEIN_STORE: url } });
+      expect(JSON.parse(end.stdout)).toMatchObject({ store: url, runs: [] });
     }
   });
 });

@@ -60,7 +60,7 @@ async function listening(server: Server): Promise<{ address: string } & AsyncDis
 /** An order that `head` sends now comes to `node`. */
 async function expectAlive(head: WireHead, node: WireNode): Promise<void> {
   const count = node.orders.length;
-  head.sessions.get('n1')?.send({ $case: 'openRun', value: { runId: `r${count}` } });
+  head.sessions.get('n1')?.send({ $case: 'openRun', value: { runId: `r${count}`, secrets: {} } });
   await waitUntil('the good node is served', () => node.orders.length === count + 1);
 }
 

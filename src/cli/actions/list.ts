@@ -38,6 +38,7 @@ export async function list(flags: Flags, context: CliContext): Promise<number> {
   }
   if (runs.length === 0) out.line(`no runs in ${store.url}`);
   else out.line(tableOf(runs, Date.now()));
+  for (const { runId: id, waitingFor } of runs) if (waitingFor !== '') out.line(`run ${id}: ${waitingFor}`);
   const orphans = runs.filter(({ state }) => state === 'orphaned');
   if (orphans.length > 0) {
     const named = orphans.slice(0, 5).map((run) => run.runId);
@@ -77,6 +78,7 @@ function detailLines(run: RunDetail, records: readonly AttemptRecord[], nowMs: n
     ['in flight', (status?.in_flight ?? []).map((each) => each.instance_id).join(', ') || 'nothing'],
     ['made', agoText(run.createdAtMs, nowMs)],
     ['heartbeat', beat],
+    ...(run.waitingFor ? [['waits', `it ${run.waitingFor}`] as [string, string]] : []),
     ['expires', expiryText(run, nowMs)],
     ...(status?.error ? [['error', status.error] as [string, string]] : []),
   ];
@@ -112,6 +114,7 @@ function asJson(run: RunLine): Record<string, unknown> {
     last_heartbeat_ms: run.lastHeartbeatMs ?? null,
     expires_at_ms: run.expiresAtMs ?? null,
     pinned: run.pinned,
+    waiting_for: run.waitingFor || null,
   };
 }
 

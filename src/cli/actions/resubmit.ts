@@ -20,6 +20,7 @@ import { plural } from '../progress-text.ts';
 import type { ProgressView } from '../progress-view.ts';
 import { runAgain, withFolders } from '../run-again.ts';
 import { placeOf } from '../run-place.ts';
+import { storedSecrets } from '../run-secrets.ts';
 import * as shared from '../shared-flags.ts';
 
 /** Does it. The exit code. @throws SkeinError */
@@ -29,13 +30,14 @@ export async function resubmit(flags: Flags, context: CliContext): Promise<numbe
   const outDir = shared.folderOf(flags, 'out');
   const reason = flags.get('reason') ?? 'ids without a good row';
   await using place = await placeOf(flags, context, true);
-  const { store } = place;
+  const { store, head } = place;
   const manifest = withFolders(await readManifest(store, runId), flags);
   const signal = context.stop.drain;
   await refuseBusyRun(store, runId, shared.repeated(flags, ['store', ...Object.keys(CLUSTER_FLAGS)]));
   const nothing = (): Promise<number> => sayNothing(store, manifest, flags, context, startedMs);
   if ((await planResubmit(store, manifest, { signal })).ids.length === 0) return await nothing();
 
+  const secrets = await storedSecrets(flags, context, manifest, head);
   const begin = async (complete: Manifest, view: ProgressView): Promise<boolean> => {
     const record = await beginResubmit({ store, manifest: complete, reason, by: personHere(), signal });
     if (!record) return false;
@@ -46,7 +48,8 @@ export async function resubmit(flags: Flags, context: CliContext): Promise<numbe
     );
     return true;
   };
-  return await runAgain({ flags, context, place, manifest, outDir, startedMs, isSetupReused: true, begin, nothing });
+  const again = { flags, context, place, manifest, outDir, startedMs, secrets };
+  return await runAgain({ ...again, isSetupReused: true, begin, nothing });
 }
 
 async function sayNothing(

@@ -4,6 +4,7 @@
  * `resubmit`'s.
  */
 import { parseRunId } from '../../kernel/ids.ts';
+import { Secrets } from '../../kernel/secrets.ts';
 import { readManifest, type Manifest } from '../../run/manifest.ts';
 import { readCounts } from '../../run/run-counts.ts';
 import type { CliContext } from '../context.ts';
@@ -13,7 +14,8 @@ import { refuseHeldRun } from '../held-run.ts';
 import { plural } from '../progress-text.ts';
 import type { ProgressView } from '../progress-view.ts';
 import { runAgain, withFolders } from '../run-again.ts';
-import { placeOf } from '../run-place.ts';
+import { placeOf, type RunPlace } from '../run-place.ts';
+import { storedSecrets } from '../run-secrets.ts';
 import * as shared from '../shared-flags.ts';
 
 /** Does it. The exit code. @throws SkeinError */
@@ -25,6 +27,7 @@ export async function resume(flags: Flags, context: CliContext): Promise<number>
   const { store, head } = place;
   const manifest = withFolders(await readManifest(store, runId), flags);
   if (!head) await refuseHeldRun(store, runId, shared.repeated(flags, ['store']));
+  const secrets = await secretsOf(flags, context, place, manifest);
   const begin = async (complete: Manifest, view: ProgressView): Promise<boolean> => {
     const { missing, expected } = await readCounts(store, complete);
     view.note(
@@ -37,9 +40,20 @@ export async function resume(flags: Flags, context: CliContext): Promise<number>
   };
   const nothing = (): Promise<number> => Promise.resolve(OK);
   return await runAgain({
-    ...{ flags, context, place, manifest, outDir, startedMs },
+    ...{ flags, context, place, manifest, outDir, startedMs, secrets },
     isSetupReused: false,
     begin,
     nothing,
   });
+}
+
+/** What its actors need to go on; a run that has all its rows starts none (P-27). */
+async function secretsOf(
+  flags: Flags,
+  context: CliContext,
+  { store, head }: RunPlace,
+  manifest: Manifest,
+): Promise<Secrets> {
+  if (manifest.secret_names.length === 0 || (await readCounts(store, manifest)).missing === 0) return Secrets.NONE;
+  return await storedSecrets(flags, context, manifest, head);
 }

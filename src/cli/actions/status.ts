@@ -65,6 +65,7 @@ function print(now: StatusResponse, { out }: CliContext): void {
   for (const { node, trouble } of now.nodes) if (trouble !== '') out.line(`node ${node}: ${trouble}`);
   if (now.runs.length === 0) out.line('no runs');
   else out.line(`\n${runTable(now.runs)}`);
+  for (const { runId, waitingFor } of now.runs) if (waitingFor !== '') out.line(`run ${runId}: ${waitingFor}`);
 }
 
 function nodeTable(nodes: readonly NodeStatus[]): string {
@@ -125,6 +126,7 @@ function asJson(now: StatusResponse): Record<string, unknown> {
       rows_error: run.rowsError,
       waiting: run.waiting,
       out: run.out,
+      waiting_for: run.waitingFor || null,
     })),
     queue: now.runs.reduce((sum, { waiting }) => sum + waiting, 0),
   };

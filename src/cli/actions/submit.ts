@@ -6,6 +6,7 @@
 import { openDataset } from '../../dataset/dataset.ts';
 import { usesModel } from '../../frameworks/registry.ts';
 import { failPoint } from '../../kernel/failpoint.ts';
+import type { Secrets } from '../../kernel/secrets.ts';
 import type { DatasetDescription, DatasetPlace } from '../../run/dataset-upload.ts';
 import { databasesOf, type Manifest } from '../../run/manifest.ts';
 import { ensureLifecycle } from '../../store/lifecycle.ts';
@@ -23,6 +24,7 @@ import { openView, type ProgressView } from '../progress-view.ts';
 import { parseEncoder, standingReferences, NO_REFERENCES } from '../reference-check.ts';
 import { usesReferences } from '../run-combo.ts';
 import { placeOf, type LiveHead } from '../run-place.ts';
+import { refuseMissing, refuseOpenWire, submittedSecrets } from '../run-secrets.ts';
 import type { RunSummary } from '../run-summary.ts';
 import { buildMissingCaches, comboOf, defaultLogFile, runToEnd } from '../run-to-end.ts';
 import { selectTasks } from '../select-tasks.ts';
@@ -35,6 +37,7 @@ import { invalid } from '../values.ts';
 export async function submit(flags: Flags, context: CliContext): Promise<number> {
   const startedMs = performance.now();
   const submission = await submissionOf(flags);
+  const secrets = await submittedSecrets(flags, context, submission);
   const roots = {
     cacheRoot: shared.folderOf(flags, 'cache-root'),
     referenceRoot: shared.folderOf(flags, 'reference-root'),
@@ -54,6 +57,7 @@ export async function submit(flags: Flags, context: CliContext): Promise<number>
   await using place = await placeOf(flags, context, true);
   const { store, head } = place;
   if (!head && flags.has('detach')) throw invalid('--detach', 'true', 'needs a head that goes on: give --address');
+  refuseOpenWire(secrets, head, flags);
   if (head && typedLogFile !== undefined) throw invalid('--log-file', typedLogFile, 'is for runs without --address');
   const storePath = shared.storeFolder(store);
   await checkFolders(
@@ -67,8 +71,10 @@ export async function submit(flags: Flags, context: CliContext): Promise<number>
   );
   await store.checkWritable();
   const description = head && (await describe({ dir: dataset.dir, tasksPath: dataset.tasksPath, databases }, context));
-  const content = description?.content;
-  const planned = manifestOf({ submission, ...roots, dataset, tasks, content, auditedGold: gold?.digest, bundle });
+  const planned = manifestOf({
+    ...{ submission, ...roots, dataset, tasks, content: description?.content, auditedGold: gold?.digest, bundle },
+    secretNames: secrets.names,
+  });
   refuseUserCode(head, planned);
   await refuseOtherRun(store, planned, submission);
   if (!head && submission.runId !== undefined) {
@@ -90,6 +96,7 @@ export async function submit(flags: Flags, context: CliContext): Promise<number>
   failPoint('submit.before-manifest');
   const made = await makeRun(store, { ...planned, seed: Object.fromEntries(reused) });
   failPoint('submit.after-manifest');
+  refuseMissing(secrets, made);
   view.note(
     `run ${made.run_id}: ${plural(made.instance_ids.length, 'task')} of ${plural(databasesOf(made).length, 'database')}`,
   );
@@ -98,7 +105,8 @@ export async function submit(flags: Flags, context: CliContext): Promise<number>
   if (submission.agentModel !== '' && !usesModel(submission)) {
     view.note(`--agent-model ${submission.agentModel} is written down only: this run calls no model and needs no key`);
   }
-  const run = { store, manifest: made, outDir: roots.outDir, reused, startedMs };
+  const own = secrets.pick(made.secret_names);
+  const run = { store, manifest: made, outDir: roots.outDir, reused, startedMs, secrets: own };
   if (head) return await onCluster({ ...run, head, isSetupThere: false }, flags, context, view);
   const logFile = typedLogFile ?? defaultLogFile(roots.outDir, made.run_id);
   const embedded = { ...run, actors, graceMs, logFile, repeatedFlags: shared.repeated(flags) };
@@ -111,6 +119,8 @@ interface OnCluster {
   readonly outDir: string;
   readonly reused: ReadonlyMap<string, string>;
   readonly startedMs: number;
+  /** What the run's actors need. Default: nothing. */
+  readonly secrets?: Secrets;
   readonly head: LiveHead;
   /** True: its setup is in the store already. */
   readonly isSetupThere: boolean;

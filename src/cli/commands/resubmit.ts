@@ -1,6 +1,7 @@
 /** What a person types for `skein resubmit`; what it does is in `actions/resubmit.ts`. */
 import { CLUSTER_FLAGS } from '../cluster-flags.ts';
 import type { Command } from '../command.ts';
+import { SECRET_FLAGS } from '../secret-flags.ts';
 import * as shared from '../shared-flags.ts';
 
 export const resubmit: Command = {
@@ -18,6 +19,7 @@ export const resubmit: Command = {
     actors: { ...shared.ACTORS, default: 'those of the submit' },
     grace: { ...shared.GRACE, default: 'that of the submit' },
     ...CLUSTER_FLAGS,
+    ...SECRET_FLAGS,
     detach: { describe: 'with a head elsewhere: leave the run to it' },
     'log-file': shared.LOG_FILE,
     quiet: shared.QUIET,

@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { CLUSTER_FLAGS } from '../cluster-flags.ts';
 import type { Command } from '../command.ts';
+import { SECRET_FLAGS, SECRET_NAMES } from '../secret-flags.ts';
 import * as shared from '../shared-flags.ts';
 import { RUN_FLAGS } from '../submission.ts';
 
@@ -29,6 +30,8 @@ export const submit: Command = {
     out: shared.OUT,
     grace: shared.GRACE,
     ...CLUSTER_FLAGS,
+    ...SECRET_FLAGS,
+    secret: SECRET_NAMES,
     detach: { describe: 'with a head elsewhere: print the run id and leave the run to it' },
     'log-file': shared.LOG_FILE,
     quiet: shared.QUIET,

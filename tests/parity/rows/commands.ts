@@ -12,7 +12,7 @@ export const commands: Section = {
     differs(
       'L-02',
       'submit: what to run, over which ids, with fixed defaults; one guard for combinations, before any cost',
-      'frameworks that need a model, and the shape of a cloud cluster, are not offered: such a flag is refused in one line',
+      'the agents of the original, and the shape of a cloud cluster, are not offered: such a flag is refused in one line with the one to use',
     ),
     differs(
       'L-03',

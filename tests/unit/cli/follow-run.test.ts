@@ -53,7 +53,7 @@ describe('following a run', () => {
     const done = follow({ client: head(ending(RunState.DONE)) });
     expect(await done.end).toEqual({ kind: 'done' });
     expect(done.seen).toEqual([1, 2]);
-    expect(await follow({ client: head(ending(RunState.STOPPED)) }).end).toEqual({ kind: 'stopped' });
+    expect(await follow({ client: head(ending(RunState.STOPPED)) }).end).toEqual({ kind: 'stopped', reason: '' });
     expect(await follow({ client: head(ending(RunState.FAILED, 'no dataset')) }).end).toMatchObject({
       kind: 'failed',
       error: { message: 'no dataset' },

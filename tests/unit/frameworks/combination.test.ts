@@ -36,6 +36,7 @@ describe('the one guard of a run’s choices', () => {
     ['machines', { ...encode, workers: 4 }, /--workers: "4" .*skein start --address/],
     ['two numbers of actors', { ...encode, ...typed('actors', 'actors-per-worker') }, /two names of one number/],
     ['both caches', { ...encode, ...typed('prompt-cache', 'no-prompt-cache') }, /--no-prompt-cache do not go together/],
+    ['audited gold of nowhere', { ...encode, ...typed('use-audited-gold-sql') }, /only with --audited-gold DIR/],
     ['a user of no agent', { ...own, ...typed('user-sim-model') }, /--user-sim-model works only with --agent-model/],
     ['a secret for encode', { ...encode, ...typed('secret') }, /--secret does not go with --framework encode/],
     [

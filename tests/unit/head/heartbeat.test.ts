@@ -20,7 +20,7 @@ async function adopted(store: ObjectStore, mayWrite = (): boolean => true, troub
     store,
     log: createLogger(),
     bootId: randomUUID(),
-    facts: () => ({ actors: { live: 1, pending: 0 }, nodes: [] }),
+    facts: () => ({ actors: { live: 1, pending: 0 }, nodes: [], waitingFor: '' }),
     mayWrite,
     isOver: () => !mayWrite(),
     generation,

@@ -17,7 +17,9 @@ const held = (count: number) =>
 it('tells what fits into one message in one', () => {
   const pages = inventoryOf(held(3), undefined, ['r1']);
   expect(pages).toMatchObject([{ openRuns: ['r1'], hasMore: false }]);
-  expect(inventoryOf([], undefined, [])).toEqual([{ tasks: [], openRuns: [], hasMore: false, owedRuns: [] }]);
+  expect(inventoryOf([], undefined, [])).toEqual([
+    { tasks: [], openRuns: [], keyedRuns: [], hasMore: false, owedRuns: [] },
+  ]);
 });
 
 it('tells 50,000 tasks with the longest names in pages that the wire takes, each task once, the last page marked', () => {

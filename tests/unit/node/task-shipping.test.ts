@@ -6,6 +6,7 @@ import { expect, test } from 'vitest';
 
 import { blankRow } from '../../../src/frameworks/error-row.ts';
 import { SkeinError } from '../../../src/kernel/errors.ts';
+import { DEFAULT_MODEL_SETTINGS } from '../../../src/frameworks/framework.ts';
 import { createLogger } from '../../../src/kernel/log.ts';
 import { Shipper } from '../../../src/node/shipper.ts';
 import type { TaskEnd } from '../../../src/node/task-end.ts';
@@ -46,6 +47,7 @@ async function ship(refused = /^$/) {
     placeOf: () => ({ ...place, reference: { kind: 'build', epoch: 0 } }),
     settings: {
       framework: {
+        ...DEFAULT_MODEL_SETTINGS,
         framework: 'encode',
         queryMode: 'slayer',
         mode: 'a-interact',

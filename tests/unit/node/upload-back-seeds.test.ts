@@ -3,6 +3,7 @@ import { join } from 'node:path';
 
 import { expect, test } from 'vitest';
 
+import { DEFAULT_MODEL_SETTINGS } from '../../../src/frameworks/framework.ts';
 import { createLogger } from '../../../src/kernel/log.ts';
 import { Shipper } from '../../../src/node/shipper.ts';
 import { UploadBack } from '../../../src/node/upload-back.ts';
@@ -33,6 +34,7 @@ test('what a peer built on the same disk is shipped, what the bucket seeded is n
     }),
     settings: {
       framework: {
+        ...DEFAULT_MODEL_SETTINGS,
         framework: 'encode',
         queryMode: 'slayer',
         mode: 'a-interact',

@@ -316,6 +316,8 @@ export interface Inventory {
   openRuns: string[];
   /** Another page follows; nothing is concluded before the last one. */
   hasMore: boolean;
+  /** Those of `open_runs` whose secrets this life of the node has in memory. */
+  keyedRuns: string[];
   /** Runs for which an earlier life built a reference that is still on its way to the store; a `Shipped` follows for each. */
   owedRuns: string[];
 }
@@ -334,13 +336,25 @@ export interface HeldTask {
   startedMs: number;
 }
 
-/** The node reads the manifest from the store and gets ready. */
+/**
+ * The node reads the manifest from the store and gets ready. For a run that is open already: these are its secrets from now on,
+ * if any are given, and the node says again how it stands.
+ */
 export interface OpenRun {
   runId: string;
+  /** By name; for the environment of this run's actors and nothing else, kept in memory only. */
+  secrets: { [key: string]: string };
+}
+
+export interface OpenRun_SecretsEntry {
+  key: string;
+  value: string;
 }
 
 export interface RunOpened {
   runId: string;
+  /** The node has every secret that the manifest names. */
+  hasSecrets: boolean;
 }
 
 /** Tasks of one database. */
@@ -1768,7 +1782,7 @@ export const Welcome: MessageFns<Welcome> = {
 };
 
 function createBaseInventory(): Inventory {
-  return { tasks: [], openRuns: [], hasMore: false, owedRuns: [] };
+  return { tasks: [], openRuns: [], hasMore: false, keyedRuns: [], owedRuns: [] };
 }
 
 export const Inventory: MessageFns<Inventory> = {
@@ -1781,6 +1795,9 @@ export const Inventory: MessageFns<Inventory> = {
     }
     if (message.hasMore !== false) {
       writer.uint32(24).bool(message.hasMore);
+    }
+    for (const v of message.keyedRuns) {
+      writer.uint32(162).string(v!);
     }
     for (const v of message.owedRuns) {
       writer.uint32(34).string(v!);
@@ -1825,6 +1842,14 @@ export const Inventory: MessageFns<Inventory> = {
             message.hasMore = reader.bool();
             continue;
           }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.keyedRuns.push(reader.string());
+            continue;
+          }
           case 4: {
             if (tag !== 34) {
               break;
@@ -1858,6 +1883,11 @@ export const Inventory: MessageFns<Inventory> = {
         : isSet(object.has_more)
         ? globalThis.Boolean(object.has_more)
         : false,
+      keyedRuns: globalThis.Array.isArray(object?.keyedRuns)
+        ? object.keyedRuns.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.keyed_runs)
+        ? object.keyed_runs.map((e: any) => globalThis.String(e))
+        : [],
       owedRuns: globalThis.Array.isArray(object?.owedRuns)
         ? object.owedRuns.map((e: any) => globalThis.String(e))
         : globalThis.Array.isArray(object?.owed_runs)
@@ -1877,6 +1907,9 @@ export const Inventory: MessageFns<Inventory> = {
     if (message.hasMore !== false) {
       obj.hasMore = message.hasMore;
     }
+    if (message.keyedRuns?.length) {
+      obj.keyedRuns = message.keyedRuns;
+    }
     if (message.owedRuns?.length) {
       obj.owedRuns = message.owedRuns;
     }
@@ -1891,6 +1924,7 @@ export const Inventory: MessageFns<Inventory> = {
     message.tasks = object.tasks?.map((e) => HeldTask.fromPartial(e)) || [];
     message.openRuns = object.openRuns?.map((e) => e) || [];
     message.hasMore = object.hasMore ?? false;
+    message.keyedRuns = object.keyedRuns?.map((e) => e) || [];
     message.owedRuns = object.owedRuns?.map((e) => e) || [];
     return message;
   },
@@ -2131,7 +2165,7 @@ export const HeldTask: MessageFns<HeldTask> = {
 };
 
 function createBaseOpenRun(): OpenRun {
-  return { runId: "" };
+  return { runId: "", secrets: {} };
 }
 
 export const OpenRun: MessageFns<OpenRun> = {
@@ -2139,6 +2173,9 @@ export const OpenRun: MessageFns<OpenRun> = {
     if (message.runId !== "") {
       writer.uint32(10).string(message.runId);
     }
+    globalThis.Object.entries(message.secrets).forEach(([key, value]: [string, string]) => {
+      OpenRun_SecretsEntry.encode({ key: key as any, value }, writer.uint32(162).fork()).join();
+    });
     return writer;
   },
 
@@ -2163,6 +2200,17 @@ export const OpenRun: MessageFns<OpenRun> = {
             message.runId = reader.string();
             continue;
           }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            const entry20 = OpenRun_SecretsEntry.decode(reader, reader.uint32());
+            if (entry20.value !== undefined) {
+              message.secrets[entry20.key] = entry20.value;
+            }
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2182,6 +2230,20 @@ export const OpenRun: MessageFns<OpenRun> = {
         : isSet(object.run_id)
         ? globalThis.String(object.run_id)
         : "",
+      secrets: isObject(object.secrets)
+        ? (globalThis.Object.entries(object.secrets) as [string, any][]).reduce(
+          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
+            globalThis.Object.defineProperty(acc, key, {
+              value: globalThis.String(value),
+              enumerable: true,
+              configurable: true,
+              writable: true,
+            });
+            return acc;
+          },
+          {},
+        )
+        : {},
     };
   },
 
@@ -2189,6 +2251,15 @@ export const OpenRun: MessageFns<OpenRun> = {
     const obj: any = {};
     if (message.runId !== "") {
       obj.runId = message.runId;
+    }
+    if (message.secrets) {
+      const entries = globalThis.Object.entries(message.secrets) as [string, string][];
+      if (entries.length > 0) {
+        obj.secrets = {};
+        entries.forEach(([k, v]) => {
+          obj.secrets[k] = v;
+        });
+      }
     }
     return obj;
   },
@@ -2199,18 +2270,115 @@ export const OpenRun: MessageFns<OpenRun> = {
   fromPartial(object: DeepPartial<OpenRun>): OpenRun {
     const message = createBaseOpenRun();
     message.runId = object.runId ?? "";
+    message.secrets = (globalThis.Object.entries(object.secrets ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    return message;
+  },
+};
+
+function createBaseOpenRun_SecretsEntry(): OpenRun_SecretsEntry {
+  return { key: "", value: "" };
+}
+
+export const OpenRun_SecretsEntry: MessageFns<OpenRun_SecretsEntry> = {
+  encode(message: OpenRun_SecretsEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): OpenRun_SecretsEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseOpenRun_SecretsEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): OpenRun_SecretsEntry {
+    return {
+      key: isSet(object.key) ? globalThis.String(object.key) : "",
+      value: isSet(object.value) ? globalThis.String(object.value) : "",
+    };
+  },
+
+  toJSON(message: OpenRun_SecretsEntry): unknown {
+    const obj: any = {};
+    if (message.key !== "") {
+      obj.key = message.key;
+    }
+    if (message.value !== "") {
+      obj.value = message.value;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<OpenRun_SecretsEntry>): OpenRun_SecretsEntry {
+    return OpenRun_SecretsEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<OpenRun_SecretsEntry>): OpenRun_SecretsEntry {
+    const message = createBaseOpenRun_SecretsEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
     return message;
   },
 };
 
 function createBaseRunOpened(): RunOpened {
-  return { runId: "" };
+  return { runId: "", hasSecrets: false };
 }
 
 export const RunOpened: MessageFns<RunOpened> = {
   encode(message: RunOpened, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.runId !== "") {
       writer.uint32(10).string(message.runId);
+    }
+    if (message.hasSecrets !== false) {
+      writer.uint32(160).bool(message.hasSecrets);
     }
     return writer;
   },
@@ -2236,6 +2404,14 @@ export const RunOpened: MessageFns<RunOpened> = {
             message.runId = reader.string();
             continue;
           }
+          case 20: {
+            if (tag !== 160) {
+              break;
+            }
+
+            message.hasSecrets = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2255,6 +2431,11 @@ export const RunOpened: MessageFns<RunOpened> = {
         : isSet(object.run_id)
         ? globalThis.String(object.run_id)
         : "",
+      hasSecrets: isSet(object.hasSecrets)
+        ? globalThis.Boolean(object.hasSecrets)
+        : isSet(object.has_secrets)
+        ? globalThis.Boolean(object.has_secrets)
+        : false,
     };
   },
 
@@ -2262,6 +2443,9 @@ export const RunOpened: MessageFns<RunOpened> = {
     const obj: any = {};
     if (message.runId !== "") {
       obj.runId = message.runId;
+    }
+    if (message.hasSecrets !== false) {
+      obj.hasSecrets = message.hasSecrets;
     }
     return obj;
   },
@@ -2272,6 +2456,7 @@ export const RunOpened: MessageFns<RunOpened> = {
   fromPartial(object: DeepPartial<RunOpened>): RunOpened {
     const message = createBaseRunOpened();
     message.runId = object.runId ?? "";
+    message.hasSecrets = object.hasSecrets ?? false;
     return message;
   },
 };

@@ -177,12 +177,24 @@ export interface DescribeResponse {
   epoch: number;
   /** Empty: runs may bring a framework of their own. Else why they are refused. */
   userCodeRefused: string;
+  /** This head listens beyond its machine, and what it is told travels there in plain text. */
+  isPlainNetwork: boolean;
 }
 
 export interface StartRunRequest {
   runId: string;
   /** 0: no limit. Tasks of this run that may be out at once. */
   maxInFlight: number;
+  /**
+   * By name; for the environment of this run's actors and nothing else, kept in memory only. Given for a run that is known:
+   * its actors get these from now on.
+   */
+  secrets: { [key: string]: string };
+}
+
+export interface StartRunRequest_SecretsEntry {
+  key: string;
+  value: string;
 }
 
 export interface StartRunResponse {
@@ -202,13 +214,15 @@ export interface WatchRunResponse {
   actorsLive: number;
   actorsPending: number;
   helperFailures: { [key: string]: number };
-  /** Why the run failed, when it did. */
+  /** Why the run failed or was stopped, when it was. */
   error: string;
   nodes: number;
   /** Attempts that were lost and started again. */
   retried: number;
   lateRows: number;
   duplicateRows: number;
+  /** What nothing of the run is started without, and who can give it; empty: nothing. */
+  waitingFor: string;
 }
 
 export interface WatchRunResponse_HelperFailuresEntry {
@@ -281,6 +295,8 @@ export interface RunSummary {
   rowsError: number;
   waiting: number;
   out: number;
+  /** As in WatchRunResponse. */
+  waitingFor: string;
 }
 
 export interface ShutdownRequest {
@@ -526,7 +542,7 @@ export const DescribeRequest: MessageFns<DescribeRequest> = {
 };
 
 function createBaseDescribeResponse(): DescribeResponse {
-  return { version: "", storeUrl: "", headId: "", bootId: "", epoch: 0, userCodeRefused: "" };
+  return { version: "", storeUrl: "", headId: "", bootId: "", epoch: 0, userCodeRefused: "", isPlainNetwork: false };
 }
 
 export const DescribeResponse: MessageFns<DescribeResponse> = {
@@ -548,6 +564,9 @@ export const DescribeResponse: MessageFns<DescribeResponse> = {
     }
     if (message.userCodeRefused !== "") {
       writer.uint32(50).string(message.userCodeRefused);
+    }
+    if (message.isPlainNetwork !== false) {
+      writer.uint32(160).bool(message.isPlainNetwork);
     }
     return writer;
   },
@@ -613,6 +632,14 @@ export const DescribeResponse: MessageFns<DescribeResponse> = {
             message.userCodeRefused = reader.string();
             continue;
           }
+          case 20: {
+            if (tag !== 160) {
+              break;
+            }
+
+            message.isPlainNetwork = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -649,6 +676,11 @@ export const DescribeResponse: MessageFns<DescribeResponse> = {
         : isSet(object.user_code_refused)
         ? globalThis.String(object.user_code_refused)
         : "",
+      isPlainNetwork: isSet(object.isPlainNetwork)
+        ? globalThis.Boolean(object.isPlainNetwork)
+        : isSet(object.is_plain_network)
+        ? globalThis.Boolean(object.is_plain_network)
+        : false,
     };
   },
 
@@ -672,6 +704,9 @@ export const DescribeResponse: MessageFns<DescribeResponse> = {
     if (message.userCodeRefused !== "") {
       obj.userCodeRefused = message.userCodeRefused;
     }
+    if (message.isPlainNetwork !== false) {
+      obj.isPlainNetwork = message.isPlainNetwork;
+    }
     return obj;
   },
 
@@ -686,12 +721,13 @@ export const DescribeResponse: MessageFns<DescribeResponse> = {
     message.bootId = object.bootId ?? "";
     message.epoch = object.epoch ?? 0;
     message.userCodeRefused = object.userCodeRefused ?? "";
+    message.isPlainNetwork = object.isPlainNetwork ?? false;
     return message;
   },
 };
 
 function createBaseStartRunRequest(): StartRunRequest {
-  return { runId: "", maxInFlight: 0 };
+  return { runId: "", maxInFlight: 0, secrets: {} };
 }
 
 export const StartRunRequest: MessageFns<StartRunRequest> = {
@@ -702,6 +738,9 @@ export const StartRunRequest: MessageFns<StartRunRequest> = {
     if (message.maxInFlight !== 0) {
       writer.uint32(16).uint32(message.maxInFlight);
     }
+    globalThis.Object.entries(message.secrets).forEach(([key, value]: [string, string]) => {
+      StartRunRequest_SecretsEntry.encode({ key: key as any, value }, writer.uint32(162).fork()).join();
+    });
     return writer;
   },
 
@@ -734,6 +773,17 @@ export const StartRunRequest: MessageFns<StartRunRequest> = {
             message.maxInFlight = reader.uint32();
             continue;
           }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            const entry20 = StartRunRequest_SecretsEntry.decode(reader, reader.uint32());
+            if (entry20.value !== undefined) {
+              message.secrets[entry20.key] = entry20.value;
+            }
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -758,6 +808,20 @@ export const StartRunRequest: MessageFns<StartRunRequest> = {
         : isSet(object.max_in_flight)
         ? globalThis.Number(object.max_in_flight)
         : 0,
+      secrets: isObject(object.secrets)
+        ? (globalThis.Object.entries(object.secrets) as [string, any][]).reduce(
+          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
+            globalThis.Object.defineProperty(acc, key, {
+              value: globalThis.String(value),
+              enumerable: true,
+              configurable: true,
+              writable: true,
+            });
+            return acc;
+          },
+          {},
+        )
+        : {},
     };
   },
 
@@ -769,6 +833,15 @@ export const StartRunRequest: MessageFns<StartRunRequest> = {
     if (message.maxInFlight !== 0) {
       obj.maxInFlight = Math.round(message.maxInFlight);
     }
+    if (message.secrets) {
+      const entries = globalThis.Object.entries(message.secrets) as [string, string][];
+      if (entries.length > 0) {
+        obj.secrets = {};
+        entries.forEach(([k, v]) => {
+          obj.secrets[k] = v;
+        });
+      }
+    }
     return obj;
   },
 
@@ -779,6 +852,100 @@ export const StartRunRequest: MessageFns<StartRunRequest> = {
     const message = createBaseStartRunRequest();
     message.runId = object.runId ?? "";
     message.maxInFlight = object.maxInFlight ?? 0;
+    message.secrets = (globalThis.Object.entries(object.secrets ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    return message;
+  },
+};
+
+function createBaseStartRunRequest_SecretsEntry(): StartRunRequest_SecretsEntry {
+  return { key: "", value: "" };
+}
+
+export const StartRunRequest_SecretsEntry: MessageFns<StartRunRequest_SecretsEntry> = {
+  encode(message: StartRunRequest_SecretsEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StartRunRequest_SecretsEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStartRunRequest_SecretsEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): StartRunRequest_SecretsEntry {
+    return {
+      key: isSet(object.key) ? globalThis.String(object.key) : "",
+      value: isSet(object.value) ? globalThis.String(object.value) : "",
+    };
+  },
+
+  toJSON(message: StartRunRequest_SecretsEntry): unknown {
+    const obj: any = {};
+    if (message.key !== "") {
+      obj.key = message.key;
+    }
+    if (message.value !== "") {
+      obj.value = message.value;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<StartRunRequest_SecretsEntry>): StartRunRequest_SecretsEntry {
+    return StartRunRequest_SecretsEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<StartRunRequest_SecretsEntry>): StartRunRequest_SecretsEntry {
+    const message = createBaseStartRunRequest_SecretsEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
     return message;
   },
 };
@@ -924,6 +1091,7 @@ function createBaseWatchRunResponse(): WatchRunResponse {
     retried: 0,
     lateRows: 0,
     duplicateRows: 0,
+    waitingFor: "",
   };
 }
 
@@ -970,6 +1138,9 @@ export const WatchRunResponse: MessageFns<WatchRunResponse> = {
     }
     if (message.duplicateRows !== 0) {
       writer.uint32(112).uint32(message.duplicateRows);
+    }
+    if (message.waitingFor !== "") {
+      writer.uint32(162).string(message.waitingFor);
     }
     return writer;
   },
@@ -1102,6 +1273,14 @@ export const WatchRunResponse: MessageFns<WatchRunResponse> = {
             message.duplicateRows = reader.uint32();
             continue;
           }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.waitingFor = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1186,6 +1365,11 @@ export const WatchRunResponse: MessageFns<WatchRunResponse> = {
         : isSet(object.duplicate_rows)
         ? globalThis.Number(object.duplicate_rows)
         : 0,
+      waitingFor: isSet(object.waitingFor)
+        ? globalThis.String(object.waitingFor)
+        : isSet(object.waiting_for)
+        ? globalThis.String(object.waiting_for)
+        : "",
     };
   },
 
@@ -1239,6 +1423,9 @@ export const WatchRunResponse: MessageFns<WatchRunResponse> = {
     if (message.duplicateRows !== 0) {
       obj.duplicateRows = Math.round(message.duplicateRows);
     }
+    if (message.waitingFor !== "") {
+      obj.waitingFor = message.waitingFor;
+    }
     return obj;
   },
 
@@ -1269,6 +1456,7 @@ export const WatchRunResponse: MessageFns<WatchRunResponse> = {
     message.retried = object.retried ?? 0;
     message.lateRows = object.lateRows ?? 0;
     message.duplicateRows = object.duplicateRows ?? 0;
+    message.waitingFor = object.waitingFor ?? "";
     return message;
   },
 };
@@ -2373,7 +2561,7 @@ export const NodeStatus: MessageFns<NodeStatus> = {
 };
 
 function createBaseRunSummary(): RunSummary {
-  return { runId: "", state: 0, total: 0, rowsOk: 0, rowsError: 0, waiting: 0, out: 0 };
+  return { runId: "", state: 0, total: 0, rowsOk: 0, rowsError: 0, waiting: 0, out: 0, waitingFor: "" };
 }
 
 export const RunSummary: MessageFns<RunSummary> = {
@@ -2398,6 +2586,9 @@ export const RunSummary: MessageFns<RunSummary> = {
     }
     if (message.out !== 0) {
       writer.uint32(56).uint32(message.out);
+    }
+    if (message.waitingFor !== "") {
+      writer.uint32(162).string(message.waitingFor);
     }
     return writer;
   },
@@ -2471,6 +2662,14 @@ export const RunSummary: MessageFns<RunSummary> = {
             message.out = reader.uint32();
             continue;
           }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.waitingFor = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2504,6 +2703,11 @@ export const RunSummary: MessageFns<RunSummary> = {
         : 0,
       waiting: isSet(object.waiting) ? globalThis.Number(object.waiting) : 0,
       out: isSet(object.out) ? globalThis.Number(object.out) : 0,
+      waitingFor: isSet(object.waitingFor)
+        ? globalThis.String(object.waitingFor)
+        : isSet(object.waiting_for)
+        ? globalThis.String(object.waiting_for)
+        : "",
     };
   },
 
@@ -2530,6 +2734,9 @@ export const RunSummary: MessageFns<RunSummary> = {
     if (message.out !== 0) {
       obj.out = Math.round(message.out);
     }
+    if (message.waitingFor !== "") {
+      obj.waitingFor = message.waitingFor;
+    }
     return obj;
   },
 
@@ -2545,6 +2752,7 @@ export const RunSummary: MessageFns<RunSummary> = {
     message.rowsError = object.rowsError ?? 0;
     message.waiting = object.waiting ?? 0;
     message.out = object.out ?? 0;
+    message.waitingFor = object.waitingFor ?? "";
     return message;
   },
 };
