@@ -122,7 +122,7 @@ describe('logs', () => {
 });
 
 describe('show', () => {
-  it('shows a task that ended: which row counts and why, verdict, SQL, time by phase, files, transcript, log (V-24)', async () => {
+  it('shows a task that ended: which row counts and why, verdict, SQL, time by phase, files, transcript, log (V-24, L-01)', async () => {
     await putRun(store, manifestOf(['beehives_1']));
     await putRow(store, row('beehives_1', { error: 'actor-lost', synthetic: SYNTHETIC }), 1);
     await put(

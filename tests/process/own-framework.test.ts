@@ -32,7 +32,7 @@ async function folderWith(file: string, text: string): Promise<string> {
 }
 
 describe('a framework of one’s own', () => {
-  it('solves twelve of the example’s tasks without a model, by the reference alone', async () => {
+  it('solves twelve of the example’s tasks without a model, by the reference alone (V-28, 3B-06)', async () => {
     const cwd = await temporaryFolder();
     const end = await runCli(submit(AGENT, 'all', '--actors', '2'), { cwd });
     expect(end.code, diary(end)).toBe(0);

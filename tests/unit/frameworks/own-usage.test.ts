@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { UsageMeter } from '../../../src/frameworks/own/usage-meter.ts';
 
 describe('the usage of an attempt', () => {
-  it('is summed up over calls, by who spent it and on which model', () => {
+  it('is summed up over calls, by who spent it and on which model (3A-12)', () => {
     const meter = new UsageMeter();
     expect(meter.total).toBeUndefined();
     meter.add({ prompt_tokens: 100, completion_tokens: 10, cost_usd: 0.25, model: 'openai/x' });

@@ -66,7 +66,7 @@ describe('the registry of frameworks', () => {
 describe('a framework of one’s own', () => {
   const own = { ...encode, framework: 'mine', isOwn: true };
 
-  it('goes with both query modes and both ways of interaction', () => {
+  it('goes with both query modes and both ways of interaction (3B-06)', () => {
     checkCombination(own);
     checkCombination({ ...own, queryMode: 'raw', mode: 'c-interact', typed: new Set(['framework-options']) });
   });

@@ -78,7 +78,7 @@ describe('a results.db that the original made', () => {
   });
 });
 
-test('a field of a row that has no column stands in extra_json; the trajectory in eval.json (P-37, P-38, 3A-13)', async () => {
+test('a field of a row that has no column stands in extra_json; the trajectory in eval.json (P-37, P-38, 3A-13, 3A-14)', async () => {
   await using temp = await tempDir();
   const fields = { synthetic: null, from_the_future: { deep: [1, 'two'] }, deleted_kb_ids: [3], trajectory: ['turn'] };
   const done = await collateInto(temp.dir, { ...fields, usage: { n_calls: 1 }, tool_call_stats: { total_calls: 2 } });
