@@ -135,6 +135,18 @@ export const cluster: readonly Defence[] = [
     instead('if (value !== undefined && ALLOWED.test(name))', 'if (value !== undefined)'),
     ['threads/actor-host.test.ts', 'gives actors an environment without secrets'],
   ),
+  defence(
+    'a framework of a user is run only with the bytes that its name says',
+    'node/framework-download.ts',
+    instead('if (sha256(stored.bytes) !== digest) {', 'if (stored.bytes.length < 0) {'),
+    ['unit/node/framework-download.test.ts', 'is neither uploaded over other bytes nor taken'],
+  ),
+  defence(
+    'a framework of a user that was changed on a node is brought again',
+    'node/framework-download.ts',
+    instead('if (standing && sha256(standing) === digest) return path;', 'if (standing) return path;'),
+    ['unit/node/framework-download.test.ts', 'is brought again where somebody changed it'],
+  ),
   defence('the processes that run SQL see no environment', 'node/sql-executor.ts', without('env: {},'), [
     'process/sql-executor.test.ts',
     'has nothing of its daemon’s environment',

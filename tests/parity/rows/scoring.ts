@@ -1,7 +1,7 @@
 /** The row of a task, how runs are asked for, and how answers are judged; numbered in the order of the original's tables. */
 import { better, differs, holds, later, notOffered, type Section } from '../row.ts';
 
-const MODEL = 'agents with a model are a later version’s work; own frameworks can be one';
+const MODEL = 'agents with a model are a later version’s work; a framework of one’s own may be one';
 
 export const scoring: Section = {
   title: 'Rows (3A), modes (3B), scoring (3C)',
@@ -19,7 +19,7 @@ export const scoring: Section = {
     holds('3A-11', 'turns and seconds'),
     holds('3A-12', 'what the model calls cost, by model'),
     holds('3A-13', 'which tools were called'),
-    later('3A-14', 'the messages of the agent', MODEL),
+    differs('3A-14', 'the messages of the agent', 'of frameworks of one’s own; kept in the row and in eval.json'),
     holds('3A-15', 'what was hidden from the task'),
     holds('3A-16', 'verdicts by audited and original gold'),
     holds('3A-17', 'when it began, and what was asked'),
@@ -30,7 +30,7 @@ export const scoring: Section = {
     later('3B-03', 'c-interact: questions in turns', MODEL),
     notOffered('3B-04', 'one-shot', 'for other benchmarks, out of scope'),
     later('3B-05', 'what actions cost, and when an agent must submit', MODEL),
-    later('3B-06', 'raw: SQL straight from the agent', MODEL),
+    differs('3B-06', 'raw: SQL straight from the agent', 'by a framework of one’s own; agents with a model come later'),
     later('3B-07', 'slayer: queries over the semantic layer', `${MODEL}; the store of a task is made and masked`),
     differs(
       '3B-08',
