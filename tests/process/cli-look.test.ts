@@ -189,6 +189,16 @@ describe('show', () => {
     expect(running.stdout).toMatch(/^reference +running$/m);
     const waiting = await skein('show r1 ferries_1');
     expect(waiting.stdout).toContain('open: it has no row yet');
+    await put('runs/r1/attempts/2.json', {
+      attempt: 2,
+      ids: ['ferries_1'],
+      reason: 'the model was down',
+      by: 'ann@lab',
+    });
+    await putRow(store, row('ferries_1', { error: 'timeout' }));
+    const again = await skein('show r1 ferries_1');
+    expect(again.stdout).toContain('open: it was resubmitted as attempt 2, which has no row yet');
+    expect(again.stdout).toContain('attempt 2 was asked for by ann@lab: the model was down');
     expect([running.code, waiting.code]).toEqual([0, 0]);
   });
 

@@ -14,6 +14,7 @@ export function showJson({ runId, instanceId, manifest, state, objects, attempts
       ? { attempt: objects.speaker.file.attempt, object: objects.speaker.object, why: state.speaks }
       : null,
     attempts,
+    asked: state.asked.map(({ attempt: number, reason, by, atMs }) => ({ attempt: number, reason, by, at_ms: atMs })),
     rows: objects.rows.map((each) => ({
       attempt: each.file.attempt,
       kind: each.file.kind,

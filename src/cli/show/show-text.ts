@@ -60,13 +60,16 @@ function stateLine({ state, picture }: ShowFacts): string {
 }
 
 function attemptLines({ objects, state }: ShowFacts): string[] {
-  if (objects.rows.length === 0) return [];
+  const asked = state.asked.map(
+    ({ attempt, reason, by }) => `attempt ${attempt} was asked for${by ? ` by ${by}` : ''}: ${printable(reason)}`,
+  );
+  if (objects.rows.length === 0) return asked;
   const rows = objects.rows.map((seen) => [
     ...[seen.file.attempt, kindText(seen), outcomeText(seen), new Date(seen.updatedMs).toISOString().slice(0, 19)],
     seen === objects.speaker ? 'counts' : '',
   ]);
   const table = tableText(['attempt', 'row', 'outcome', 'stored (UTC)', ''], rows, (column) => column === 'attempt');
-  return [...table.split('\n'), ...(state.speaks ? [`it counts as ${state.speaks}`] : [])];
+  return [...table.split('\n'), ...(state.speaks ? [`it counts as ${state.speaks}`] : []), ...asked];
 }
 
 function kindText({ file }: SeenRow): string {

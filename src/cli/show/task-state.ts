@@ -1,6 +1,6 @@
 /** Where a task of a run stands, and why one row of it counts: in words, from its rows and the run's status. */
 import type { CanonicalRow } from '../../run/canonical-row.ts';
-import { readFloors } from '../../run/attempt-record.ts';
+import { readAttemptRecords } from '../../run/attempt-record.ts';
 import { idStateOf, retryLostOf, rulesOf } from '../../run/id-state.ts';
 import type { Manifest } from '../../run/manifest.ts';
 import type { RunStatus } from '../../run/status.ts';
@@ -27,15 +27,28 @@ export interface TaskState {
   /** Of a running one. */
   readonly node: string;
   readonly elapsedS: number;
+  /** Why it was run again, where somebody asked for it (P-50). */
+  readonly asked: readonly AskedAttempt[];
+}
+
+export interface AskedAttempt {
+  readonly attempt: number;
+  readonly reason: string;
+  /** `user@host`, empty if it is not known. */
+  readonly by: string;
+  readonly atMs: number;
 }
 
 export async function taskState(facts: TaskStateFacts): Promise<TaskState> {
   const { store, manifest, status, objects, running, instanceId } = facts;
   const { canonical } = objects;
-  const floors = await readFloors(store, manifest.run_id);
+  const { floors, records } = await readAttemptRecords(store, manifest.run_id);
+  const asked = records
+    .filter(({ ids }) => ids.includes(instanceId))
+    .map(({ attempt, reason, by, at_ms: atMs }) => ({ attempt, reason, by, atMs }));
   const state = idStateOf(canonical, rulesOf(retryLostOf(manifest, status), floors)(instanceId));
   const speaks = whyItSpeaks(objects);
-  const none = { why: '', speaks, node: '', elapsedS: 0 };
+  const none = { why: '', speaks, node: '', elapsedS: 0, asked };
   if (running) return { ...none, kind: 'running', node: running.node, elapsedS: running.elapsed_s };
   if (state.kind === 'done') return { ...none, kind: state.isError ? 'error' : 'done' };
   return { ...none, kind: 'open', why: whyItIsOpen(state.why, canonical, state.nextAttempt) };
