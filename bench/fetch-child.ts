@@ -1,4 +1,5 @@
 /** One fetch, in a process of its own: `node fetch-child.ts STORE OUT REFERENCES [GCS-ENDPOINT]`. Prints what it took as JSON. */
+import { leanMemoryOfFetch } from '../dist/cli/lean-memory.js';
 import { fetchRun } from '../dist/head/fetch.js';
 import { LockKeeper } from '../dist/node/lock-keeper.js';
 import { openStore } from '../dist/store/open.js';
@@ -7,6 +8,8 @@ import { RUN } from './fetch-run.ts';
 const [url = '', outDir = '', referenceRoot = '', endpoint = ''] = process.argv.slice(2);
 await using store = await openStore(url, '--store', { gcsEndpoint: endpoint || undefined });
 await using locks = new LockKeeper();
+// As the command does.
+leanMemoryOfFetch();
 const begin = performance.now();
 let last = begin;
 const phases: string[] = [];

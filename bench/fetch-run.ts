@@ -17,9 +17,9 @@ const MODEL_BYTES = 2_000;
 const databaseOf = (at: number): string => `db${at % DATABASES}`;
 const idOf = (at: number): string => `${databaseOf(at)}_${at}`;
 
-const TURN = 'The agent asked for the rows of a table, looked at the columns and wrote the next query. '.repeat(3);
+const TURN = 'The agent asked for the rows of a table, looked at the columns and wrote the next query. '.repeat(7);
 
-/** Some 5 KB, most of it trajectory. */
+/** Some 16 KB, most of it trajectory: a short one, of an agent with tools. */
 export function benchRow(at: number): Record<string, unknown> {
   const sql = `SELECT a.name, count(*) AS n FROM items a JOIN orders o ON o.item = a.id WHERE a.kind = ${at} GROUP BY a.name`;
   return {
@@ -44,7 +44,7 @@ export function benchRow(at: number): Record<string, unknown> {
     user_query: 'How many orders has each item of this kind?',
     usage: { prompt_tokens: 12_000 + at, completion_tokens: 800, n_calls: 12, cost_usd: 0.02, breakdown: [] },
     tool_call_stats: { per_tool: [{ tool: 'query', n_calls: 9, n_errors: 1 }], total_calls: 9, total_errors: 1 },
-    trajectory: Array.from({ length: 12 }, (_, turn) => ({ role: turn % 2 ? 'assistant' : 'tool', content: TURN })),
+    trajectory: Array.from({ length: 24 }, (_, turn) => ({ role: turn % 2 ? 'assistant' : 'tool', content: TURN })),
   };
 }
 

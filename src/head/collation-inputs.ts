@@ -7,7 +7,6 @@
  */
 import { createHash } from 'node:crypto';
 
-import { canonicalJson } from '../kernel/json.ts';
 import { VERSION } from '../kernel/version.ts';
 import type { Floors } from '../run/attempt-record.ts';
 import type { Manifest } from '../run/manifest.ts';
@@ -20,8 +19,8 @@ export class CollationInputs implements Required<Pick<DownloadOptions, 'onListed
   #hasChanged = false;
 
   constructor(manifest: Manifest, retryLost: number, floors: Floors) {
-    // What another version makes of the same rows may differ.
-    this.#hash.update(canonicalJson([VERSION, retryLost, Object.fromEntries(floors), manifest]));
+    // What another version makes of the same rows may differ. A manifest never changes, so its fields keep their order.
+    this.#hash.update(JSON.stringify([VERSION, retryLost, [...floors].sort(), manifest]));
   }
 
   readonly onListed: NonNullable<DownloadOptions['onListed']> = (path, { sizeBytes, updatedMs }) => {

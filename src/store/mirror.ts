@@ -14,12 +14,11 @@ const MAX_KNOWN = 2048;
 let asideCount = 0;
 
 export class Mirror {
-  /* By folder: whether it was there before this mirror came, so that something may lie in it. */
-  readonly #folders = new Map<string, boolean>();
+  /* Those that are there. */
+  readonly #folders = new Set<string>();
 
-  /** Whether the file at `path` has this size and time already. Makes its folder if it is missing. */
+  /** Whether the file at `path` has this size and time already. */
   isUnchanged(path: string, sizeBytes: number, updatedMs: number): boolean {
-    if (!this.#wasThere(dirname(path))) return false;
     const entry = fs.lstatSync(path, { throwIfNoEntry: false });
     // Files keep times to the microsecond at best.
     return entry?.isFile() === true && entry.size === sizeBytes && Math.abs(entry.mtimeMs - updatedMs) < 0.01;
@@ -27,7 +26,7 @@ export class Mirror {
 
   /** Writes a file aside, gives it the object's time, and renames it into place. @throws the system's error */
   async write(path: string, bytes: Uint8Array, updatedMs: number): Promise<void> {
-    this.#wasThere(dirname(path));
+    this.#ready(dirname(path));
     const aside = join(dirname(path), `.${basename(path).slice(0, 200)}.part-${process.pid}-${(asideCount += 1)}`);
     const fd = fs.openSync(aside, 'wx');
     try {
@@ -44,12 +43,10 @@ export class Mirror {
     }
   }
 
-  #wasThere(dir: string): boolean {
-    const known = this.#folders.get(dir);
-    if (known !== undefined) return known;
+  #ready(dir: string): void {
+    if (this.#folders.has(dir)) return;
     if (this.#folders.size >= MAX_KNOWN) this.#folders.clear();
-    const wasThere = makeFolders(dir).length === 0;
-    this.#folders.set(dir, wasThere);
-    return wasThere;
+    makeFolders(dir);
+    this.#folders.add(dir);
   }
 }

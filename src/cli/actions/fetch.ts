@@ -11,6 +11,7 @@ import { NOT_FINISHED, OK } from '../exit-code.ts';
 import { exitCodeOfFetch, fetchHome, fetchLines, resultsDbOf } from '../fetch-home.ts';
 import type { Flags } from '../flags.ts';
 import { checkFolders } from '../folders.ts';
+import { leanMemoryOfFetch } from '../lean-memory.ts';
 import { plural } from '../progress-text.ts';
 import { openView } from '../progress-view.ts';
 import { placeOf } from '../run-place.ts';
@@ -34,6 +35,7 @@ export async function fetch(flags: Flags, context: CliContext): Promise<number> 
     { field: '--out', path: outDir },
     ...(referenceRoot === undefined ? [] : [{ field: '--reference-root', path: referenceRoot }]),
   ]);
+  leanMemoryOfFetch();
   using view = await openView(err, flags.has('quiet'));
   const result = await fetchHome({ store, runId, outDir, referenceRoot, mergeMode }, stop.drain, view);
   view[Symbol.dispose]();
