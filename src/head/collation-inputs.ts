@@ -20,7 +20,7 @@ export class CollationInputs implements Required<Pick<DownloadOptions, 'onListed
 
   constructor(manifest: Manifest, retryLost: number, floors: Floors) {
     // What another version makes of the same rows may differ. A manifest never changes, so its fields keep their order.
-    this.#hash.update(JSON.stringify([VERSION, retryLost, [...floors].sort(), manifest]));
+    this.#hash.update(JSON.stringify([VERSION, retryLost, [...floors].sort(([a], [b]) => (a < b ? -1 : 1)), manifest]));
   }
 
   readonly onListed: NonNullable<DownloadOptions['onListed']> = (path, { sizeBytes, updatedMs }) => {
