@@ -60,19 +60,22 @@ describe('secrets that cannot be used', () => {
     ['has an empty value', '{"A_KEY": ""}', 0o600, 'A_KEY is empty'],
     ['has a name that is none', `{"${CONTENT}": "x"}`, 0o600, 'is no name of an environment variable'],
     ['sets what steers the process', '{"NODE_OPTIONS": "--inspect"}', 0o600, 'steers the process itself'],
-  ])('a file that %s: one line, exit 2, nothing made, nothing of it shown (W-13)', async (_what, text, mode, says) => {
-    const cwd = await temporaryFolder();
-    const file = join(await temporaryFolder(), 'secrets');
-    if (text !== undefined) await writeFile(file, text, { mode });
-    if (text !== undefined) await chmod(file, mode);
-    const args = ['submit', '--dataset', 'nowhere', ...RUN, '--secrets-file', file, '--json'];
-    const end = await runCliHere(args, { cwd });
-    expect(end.code).toBe(2);
-    expect(end.stderr).toMatch(/^skein: --secrets-file: [^\n]+\n$/);
-    expect(end.stderr).toContain(says);
-    for (const shown of [end.stderr, end.stdout]) expect(shown).not.toContain(CONTENT.slice(0, 8));
-    expect(await readdir(cwd)).toEqual([]);
-  });
+  ])(
+    'a file that %s: one line, exit 2, nothing made, nothing of it shown (W-13, Q-41)',
+    async (_what, text, mode, says) => {
+      const cwd = await temporaryFolder();
+      const file = join(await temporaryFolder(), 'secrets');
+      if (text !== undefined) await writeFile(file, text, { mode });
+      if (text !== undefined) await chmod(file, mode);
+      const args = ['submit', '--dataset', 'nowhere', ...RUN, '--secrets-file', file, '--json'];
+      const end = await runCliHere(args, { cwd });
+      expect(end.code).toBe(2);
+      expect(end.stderr).toMatch(/^skein: --secrets-file: [^\n]+\n$/);
+      expect(end.stderr).toContain(says);
+      for (const shown of [end.stderr, end.stdout]) expect(shown).not.toContain(CONTENT.slice(0, 8));
+      expect(await readdir(cwd)).toEqual([]);
+    },
+  );
 
   it('a value on the command line is refused without being shown again, as is a name that cannot be one (W-13)', async () => {
     const cwd = await temporaryFolder();

@@ -147,6 +147,27 @@ export const cluster: readonly Defence[] = [
     instead('if (standing && sha256(standing) === digest) return path;', 'if (standing) return path;'),
     ['unit/node/framework-download.test.ts', 'is brought again where somebody changed it'],
   ),
+  defence(
+    'a file of secrets that others can read is refused',
+    'cli/secrets-file.ts',
+    instead('if ((info.mode & 0o077) !== 0) {', 'if (info.mode < 0) {'),
+    ['process/secrets.test.ts', 'a file that %s: one line, exit 2'],
+  ),
+  defence(
+    'a secret that is printed is masked',
+    'kernel/mask.ts',
+    instead(
+      'return pattern === undefined ? text : text.replace(',
+      'return pattern !== null ? text : String(text).replace(',
+    ),
+    ['unit/kernel/mask.test.ts', 'are cleaned of it %s, as texts and as bytes'],
+  ),
+  defence(
+    'secrets show their names only, however they are printed',
+    'kernel/secrets.ts',
+    instead('return { names: this.names };', 'return this.reveal() as never;'),
+    ['unit/kernel/mask.test.ts', 'show their names and no value'],
+  ),
   defence('the processes that run SQL see no environment', 'node/sql-executor.ts', without('env: {},'), [
     'process/sql-executor.test.ts',
     'has nothing of its daemon’s environment',

@@ -13,7 +13,11 @@ export const constants: Section = {
       'three restarts, no retries',
       'one retry of what was lost with its actor or node, none of what failed',
     ),
-    differs('N-06', '4 × 4 tasks at once, eight hours', 'as many actors as a node has cores; runs have no end of life'),
+    differs(
+      'N-06',
+      '4 × 4 tasks at once, eight hours',
+      'as many actors as a node has cores; a run has an end of its time where `--max-runtime-hours` says one',
+    ),
     holds('N-07', 'thirty days'),
     differs('N-08', 'fingerprints of 16 and run tokens of 6 hex digits', 'as there; tags come with the image rows (I)'),
     holds('N-09', 'results show five rows and count to 10,000'),

@@ -53,7 +53,7 @@ export const done: Section = {
     differs(
       'Q-41',
       'the file with secrets goes, even when it is garbage',
-      'no file with secrets is ever made; one that is garbage is refused',
+      'no file with secrets is ever made; one that is given and garbage is refused, and nothing of it shown',
     ),
   ],
 };
