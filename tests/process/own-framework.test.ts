@@ -31,6 +31,20 @@ async function folderWith(file: string, text: string): Promise<string> {
   return cwd;
 }
 
+/** Its setup throws as long as there is no file `ready`. */
+const UNREADY = `import { existsSync, writeFileSync } from 'node:fs';
+let tries = 0;
+export default class Unready {
+  async setup(): Promise<void> {
+    tries += 1;
+    if (existsSync(process.env['PWD'] + '/ready')) return;
+    if (tries > 1) throw new Error('the same thread again');
+    throw new Error('no key for the model');
+  }
+  runTask() { return { fields: { tries } }; }
+}
+`;
+
 describe('a framework of one’s own', () => {
   it('solves twelve of the example’s tasks without a model, by the reference alone (V-28, 3B-06)', async () => {
     const cwd = await temporaryFolder();
@@ -147,21 +161,7 @@ export default (): { runTask(task: AgentTask, context: AgentContext): Promise<un
   });
 
   it('that cannot be set up gives each task an error row and a new actor', async () => {
-    const cwd = await folderWith(
-      'unready.ts',
-      `import { existsSync, writeFileSync } from 'node:fs';
-let tries = 0;
-export default class Unready {
-  async setup(): Promise<void> {
-    tries += 1;
-    if (existsSync(process.env['PWD'] + '/ready')) return;
-    if (tries > 1) throw new Error('the same thread again');
-    throw new Error('no key for the model');
-  }
-  runTask() { return { fields: { tries } }; }
-}
-`,
-    );
+    const cwd = await folderWith('unready.ts', UNREADY);
     const ids = ['ferries_1', 'ferries_2', 'ferries_3'];
     const end = await runCli(submit('./unready.ts', ids.join(), '--query-mode', 'raw'), { cwd, env: { PWD: cwd } });
     expect(end.code, diary(end)).toBe(1);
@@ -170,6 +170,103 @@ export default class Unready {
       expect(row['error'], id).toMatch(/^unready\.ts: setup\(\) threw: no key for the model \(unready\.ts:8:11\)/);
       expect(row['error_stack'], id).toContain('at Unready.setup (unready.ts:8:11)');
     }
+  });
+
+  it('is resubmitted as it was submitted, whatever became of its file', async () => {
+    const cwd = await folderWith('unready.ts', UNREADY);
+    const env = { PWD: cwd };
+    expect((await runCli(submit('./unready.ts', 'ferries_3', '--query-mode', 'raw'), { cwd, env })).code).toBe(1);
+    await writeFile(join(cwd, 'ready'), '');
+    await writeFile(join(cwd, 'unready.ts'), 'export default class {');
+    const again = await runCli(['resubmit', 'r1'], { cwd, env });
+    expect(again.code, diary(again)).toBe(0);
+    expect(again.stderr).toMatch(
+      /unready\.ts cannot be bundled any more; the run goes on with the framework as it was/,
+    );
+    const second = await readFile(storeOf(cwd, 'runs', 'r1', 'rows', 'ferries_3', 'attempt-2.json'), 'utf8');
+    expect(JSON.parse(second)).toMatchObject({ error: null, framework: 'unready', tries: 1 });
+  });
+
+  it('sees the reference without what its task masks, and a copy of it on the disk that is its own (T-03, T-04)', async () => {
+    const cwd = await folderWith(
+      'looking.ts',
+      `import { appendFileSync, readFileSync } from 'node:fs';
+      import { join } from 'node:path';
+      import type { AgentContext, AgentTask } from 'skein/framework';
+      export default class {
+        async runTask(task: AgentTask, context: AgentContext) {
+          const store = await context.store();
+          const dir = await store.directory();
+          const file = join(dir, 'models', store.database, 'inspections.yaml');
+          const onDisk = readFileSync(file, 'utf8');
+          appendFileSync(file, '# changed by a task');
+          context.transcript({ role: 'agent', content: 'looked' });
+          return {
+            fields: {
+              kb: store.kb.map(({ id }) => id),
+              results: store.results.map(({ kb_id }) => kb_id),
+              columns: store.models.get('inspections')?.columns.map(({ name }) => name),
+              memories: store.memories.map(({ id }) => id),
+              refers: store.memories.some(({ entities }) => entities.includes('memory:beehives_kb_9')),
+              is_on_disk: onDisk.includes('heavily_infested'),
+              is_fresh: !onDisk.includes('# changed'),
+            },
+          };
+        }
+      }`,
+    );
+    const end = await runCli(submit('./looking.ts', 'beehives_1,beehives_2,beehives_3'), { cwd });
+    expect(end.code, diary(end)).toBe(0);
+    const open = await rowOf(cwd, 'beehives_1');
+    const masked = await rowOf(cwd, 'beehives_2');
+    for (const field of ['kb', 'results']) {
+      expect(open[field], field).toContain(9);
+      expect(masked[field], field).toEqual((open[field] as number[]).filter((id) => id !== 9));
+    }
+    expect(open['columns']).toContain('heavily_infested_colony');
+    expect(masked['columns']).toEqual(
+      (open['columns'] as string[]).filter((name) => name !== 'heavily_infested_colony'),
+    );
+    expect(open['memories']).toContain('beehives_kb_9');
+    expect(masked['memories']).not.toContain('beehives_kb_9');
+    expect(masked).toMatchObject({ refers: false, is_on_disk: false, is_fresh: true });
+    // The next task that masks nothing has all of it again, and a copy that no other wrote to.
+    expect(await rowOf(cwd, 'beehives_3')).toMatchObject({ kb: open['kb'], is_on_disk: true, is_fresh: true });
+    const bundle = await readdir(storeOf(cwd, 'runs', 'r1', 'sessions', 'beehives_2', 'attempt-1'));
+    expect(bundle).toContain('slayer_storage');
+    const reference = await readFile(
+      join(cwd, 'skein-data', 'slayer_models_otf', 'beehives', 'models', 'beehives', 'inspections.yaml'),
+      'utf8',
+    );
+    expect(reference).not.toContain('# changed');
+  });
+
+  it('that ends its process, blocks its thread or never closes costs its own task and nothing else', async () => {
+    const cwd = await folderWith(
+      'rude.mjs',
+      `export default class {
+        async runTask(task) {
+          if (task.instance_id === 'ferries_1') process.exit(7);
+          if (task.instance_id === 'ferries_2') for (;;);
+          if (task.instance_id === 'ferries_3') setImmediate(() => { throw new Error('too late'); });
+          if (task.instance_id === 'ferries_3') await new Promise(() => {});
+          return {};
+        }
+        close() { return new Promise(() => {}); }
+      }`,
+    );
+    const ids = ['ferries_1', 'ferries_2', 'ferries_3', 'ferries_4'];
+    const patience = ['--query-mode', 'raw', '--retry-lost', '0', '--actor-block-timeout', '1'];
+    const end = await runCli(submit('./rude.mjs', ids.join(), ...patience), { cwd });
+    expect(end.code, diary(end)).toBe(1);
+    const rows = await Promise.all(ids.map((id) => rowOf(cwd, id)));
+    expect(rows.map((row) => row['error'])).toEqual(['actor-lost', 'actor-lost', 'actor-lost', null]);
+    expect(rows.map((row) => JSON.stringify(row['synthetic'] ?? ''))).toEqual([
+      expect.stringContaining('7'),
+      expect.stringContaining('stood still'),
+      expect.stringContaining('too late'),
+      '""',
+    ]);
   });
 
   it('goes on as it was submitted when its file has changed since, and says so', async () => {

@@ -10,6 +10,7 @@ import type { Task } from '../../dataset/task.ts';
 import { SkeinError } from '../../kernel/errors.ts';
 import type { TaskContext, TaskRow } from '../framework.ts';
 import { scoreSubmission } from '../scoring.ts';
+import { isEmptySql } from '../sql-text.ts';
 
 const STATUSES = [
   'never_submitted',
@@ -56,7 +57,7 @@ export async function rowOf(
   returned: unknown,
   { task, context, blank, file }: { task: Task; context: TaskContext; blank: TaskRow; file: string },
 ): Promise<TaskRow> {
-  if (returned === undefined || returned === null) return { ...blank, phase1_observation: 'nothing was submitted' };
+  if (returned === undefined || returned === null) return { ...blank, ...(await verdictOn(null, task, context)) };
   const isRow = typeof (returned as { submission_status?: unknown }).submission_status === 'string';
   if (isRow) return asJson({ ...blank, ...checked(rowSchema, returned, file) }, file) as TaskRow;
   const { sql, query, error, turns, trajectory, fields = {} } = checked(answerSchema, returned, file);
@@ -73,11 +74,16 @@ export async function rowOf(
     },
     file,
   );
-  const verdict =
-    typeof sql === 'string' && sql.trim() !== ''
-      ? await scoreSubmission(task, sql, await context.sql(), (line) => context.log(line))
-      : { phase1_observation: 'nothing was submitted' };
+  const verdict = await verdictOn(sql ?? null, task, context);
   return { ...blank, ...own, ...verdict, ...(typeof error === 'string' && { error }) };
+}
+
+/** Where nothing was submitted no database is opened, unless an audit wants both verdicts. */
+async function verdictOn(sql: string | null, task: Task, context: TaskContext): Promise<Partial<TaskRow>> {
+  if ((sql === null || isEmptySql(sql)) && task.original_sol_sql === undefined) {
+    return { phase1_observation: 'nothing was submitted' };
+  }
+  return await scoreSubmission(task, sql, await context.sql(), (line) => context.log(line));
 }
 
 function checked<T>(schema: z.ZodType<T>, value: unknown, file: string): T {

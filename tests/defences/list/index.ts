@@ -4,5 +4,6 @@ import { cluster } from './cluster.ts';
 import { references } from './references.ts';
 import { rows } from './rows.ts';
 import { stores } from './stores.ts';
+import { userCode } from './user-code.ts';
 
-export const DEFENCES: readonly Defence[] = [...references, ...rows, ...stores, ...cluster];
+export const DEFENCES: readonly Defence[] = [...references, ...rows, ...stores, ...cluster, ...userCode];
