@@ -3,18 +3,6 @@ import { defence, instead, without, type Defence } from '../defence.ts';
 
 export const userCode: readonly Defence[] = [
   defence(
-    'a framework comes to a node only as its name says',
-    'node/framework-download.ts',
-    instead('if (sha256(stored.bytes) !== digest) {', 'if (stored.bytes.byteLength === 0) {'),
-    ['unit/node/framework-download.test.ts', 'is neither uploaded over other bytes nor taken'],
-  ),
-  defence(
-    'a framework that was changed on a node is brought again',
-    'node/framework-download.ts',
-    instead('if (standing && sha256(standing) === digest) return path;', 'if (standing) return path;'),
-    ['unit/node/framework-download.test.ts', 'is brought again where somebody changed it'],
-  ),
-  defence(
     'an actor compares a framework’s digest before it runs it',
     'frameworks/own/load-module.ts',
     without('await mustBe(module);'),

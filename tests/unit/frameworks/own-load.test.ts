@@ -14,7 +14,7 @@ const SETTINGS = { framework: 'mine', options: { a: 1 } } as unknown as AgentSet
 async function moduleOf(text: string, digest = sha256(text)): Promise<OwnModule> {
   const modulePath = join(await temporaryFolder(), 'm.mjs');
   await writeFile(modulePath, text);
-  return { modulePath, digest, file: 'mine.ts', agentModel: '', userSimModel: '', options: {} };
+  return { modulePath, digest, file: 'mine.ts', options: {} };
 }
 
 describe('a module of the user’s', () => {
