@@ -36,7 +36,7 @@ const submitArgs = ({ dir, args }: Roots): string[] => [
 ];
 
 /** What may differ between two runs of the same tasks. */
-const VOLATILE = new Set(['started_at', 'duration_s', 'variant_storage_path']);
+const VOLATILE = new Set(['started_at', 'duration_s', 'timings_ms', 'node', 'variant_storage_path']);
 
 interface Outcome {
   readonly rows: Readonly<Record<string, unknown>>;

@@ -24,7 +24,11 @@ export const commands: Section = {
       'a detached run outlives the submitter, and a submit that failed leaves nothing that costs money',
       'a submit owns no machines: the head has the run as soon as it has acknowledged it',
     ),
-    holds('L-05', 'wait ends in one of six states, tried in a fixed order at each look'),
+    better(
+      'L-05',
+      'wait ends in one of six states, tried in a fixed order at each look',
+      'a head daemon that is away has the time of a stall to come back; each end names the next command',
+    ),
     better('L-06', 'the exit code of wait tells how it ended', 'submit, resume and fetch end with it too'),
     better(
       'L-07',
