@@ -109,6 +109,12 @@ export interface TaskContext {
   readonly databasePath: string;
   /** Ends the attempt: the run is being stopped. */
   readonly signal: AbortSignal;
+  /**
+   * Adds a message (any JSON value) to the attempt's transcript: a line on the disk at once, in the store soon after, so
+   * that a task which hangs or dies leaves what it had said (V-02, V-08). Never throws; what cannot be written is told in
+   * the log.
+   */
+  transcript(message: unknown): void;
   /** A line for the task's log; `console` and child processes are captured too (W-12). */
   log(line: string): void;
   sql(): Promise<SqlSession>;

@@ -2,11 +2,14 @@
  * The framework that does nothing: what is left of a run's time is the runner's own. For measuring and for tests of what
  * dies: a task says in fields of its own how long it takes, how it ends, and where each start of it is written down.
  *
+ * It can leave scratch and a transcript too, as agents do.
+ *
  * Invariants: N1 without those fields a task takes no time and writes nothing. N2 a journal is only ever appended to, only
  * if it is there already and its name ends in `.noop-journal`: a dataset cannot make this framework write anywhere else.
  * The environment that it looks at is its actor's own, as any framework's code may.
  */
-import { closeSync, constants, openSync, writeSync } from 'node:fs';
+import { closeSync, constants, openSync, writeFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { Task } from '../dataset/task.ts';
@@ -31,7 +34,13 @@ export interface NoopTask extends Task {
   readonly noop_leaks?: readonly string[];
   /** A file `….noop-journal` that gets one line of JSON as it starts, and one as it ends. */
   readonly noop_journal?: string;
+  /** It leaves a file `state.bin` of so many bytes in its scratch, at most 64 MiB. Default 0. */
+  readonly noop_scratch_bytes?: number;
+  /** While it takes its time, it adds a message to its transcript every so many milliseconds, the first one at once. Default 0: never. */
+  readonly noop_message_ms?: number;
 }
+
+const MAX_SCRATCH_BYTES = 64 * 1024 * 1024;
 
 /** A line of the journal. */
 export interface NoopRecord {
@@ -55,9 +64,12 @@ export class NoopFramework implements Framework {
     context.log(`noop: ${task.instance_id}`);
     record('start', task, context);
     const leaked = leak(task);
-    if (typeof task.noop_dies === 'number' && context.attempt <= task.noop_dies) await dieOutsideOfTheCall();
-    if (typeof task.noop_ms === 'number' && task.noop_ms > 0) {
-      await sleep(task.noop_ms, undefined, { signal: context.signal });
+    leaveScratch(task, context);
+    const stopTalking = talk(task, context);
+    try {
+      await live(task, context);
+    } finally {
+      stopTalking();
     }
     record('end', task, context);
     if (typeof task.noop_throws === 'string') throw new Error([task.noop_throws, ...leaked].join(' '));
@@ -85,6 +97,29 @@ function leak({ noop_leaks: names }: NoopTask): string[] {
     process.stderr.write(`noop leaks ${Buffer.from(`Bearer ${value}`).toString('base64')}\n`);
   }
   return values;
+}
+
+async function live(task: NoopTask, context: TaskContext): Promise<void> {
+  if (typeof task.noop_dies === 'number' && context.attempt <= task.noop_dies) await dieOutsideOfTheCall();
+  if (typeof task.noop_ms === 'number' && task.noop_ms > 0) {
+    await sleep(task.noop_ms, undefined, { signal: context.signal });
+  }
+}
+
+function leaveScratch({ noop_scratch_bytes: bytes }: NoopTask, context: TaskContext): void {
+  if (typeof bytes !== 'number' || !(bytes > 0)) return;
+  // Asked for only here: the folder is made by the asking.
+  writeFileSync(join(context.scratchDir, 'state.bin'), Buffer.alloc(Math.min(bytes, MAX_SCRATCH_BYTES), 'noop'));
+}
+
+/** Begins to talk; gives the way to stop that. */
+function talk({ noop_message_ms: everyMs }: NoopTask, context: TaskContext): () => void {
+  if (typeof everyMs !== 'number' || !(everyMs > 0)) return () => {};
+  let messages = 0;
+  const say = (): void => context.transcript({ role: 'noop', message: (messages += 1), at_ms: Date.now() });
+  say();
+  const timer = setInterval(say, everyMs);
+  return () => clearInterval(timer);
 }
 
 /** The thread ends under the task, as by any error that nobody catches. Never settles. */

@@ -11,6 +11,7 @@ import { asError, SkeinError } from '../kernel/errors.ts';
 import type { BuiltReference, TaskAssignment } from './assignment.ts';
 import type { KnownReferences } from './reference-build.ts';
 import type { FrameworkSettings, ReferenceView, SqlOutcome, SqlSession, TaskContext } from './framework.ts';
+import { Transcript } from './transcript.ts';
 
 export class AttemptContext implements TaskContext {
   readonly runId: string;
@@ -26,6 +27,7 @@ export class AttemptContext implements TaskContext {
   #hasScratch = false;
   #sql: Promise<AskedSqlSession> | undefined;
   #reference: Promise<ReferenceView> | undefined;
+  #transcript: Transcript | undefined;
 
   constructor(
     assignment: TaskAssignment,
@@ -52,6 +54,15 @@ export class AttemptContext implements TaskContext {
 
   log(line: string): void {
     currentActor().log(line);
+  }
+
+  transcript(message: unknown): void {
+    this.#transcript ??= new Transcript({
+      dir: () => this.scratchDir,
+      onFirst: () => this.#transcriptBegun(),
+      onTrouble: (line) => this.log(line),
+    });
+    this.#transcript.add(message);
   }
 
   sql(): Promise<SqlSession> {
@@ -94,8 +105,17 @@ export class AttemptContext implements TaskContext {
     }
   }
 
-  /** Ends the SQL session: its process and its copy of the database are gone before the next task comes. */
+  /** The daemon ships it from now on. One that does not listen has it with the debug bundle. */
+  #transcriptBegun(): void {
+    const { task, attempt } = this.#assignment;
+    void currentActor()
+      .ask('transcript.begun', { instanceId: task.instance_id, attempt })
+      .catch(() => {});
+  }
+
+  /** Closes the transcript and ends the SQL session: its process and its copy of the database are gone before the next task comes. */
   async close(): Promise<void> {
+    this.#transcript?.close();
     const session = await this.#sql?.catch(() => undefined);
     if (session) await currentActor().ask('sql.close', { sessionId: session.sessionId });
   }

@@ -55,6 +55,7 @@ async function encode(instanceId: string): Promise<{ row: TaskRow; scratchDir: s
   const scratchDir = join(dir, 'scratch', instanceId);
   await mkdir(scratchDir, { recursive: true });
   const context: TaskContext = {
+    transcript: () => {},
     runId: 'r',
     attempt: 1,
     scratchDir,

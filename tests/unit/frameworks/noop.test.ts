@@ -51,3 +51,24 @@ describe('the noop framework', () => {
     expect(await readFile(other, 'utf8')).toBe('as it was');
   });
 });
+
+describe('what an agent would leave', () => {
+  it('is left where the task asks for it, and no folder is made where it does not', async () => {
+    const scratchDir = await temporaryFolder();
+    const messages: unknown[] = [];
+    const context = contextOf({ scratchDir, transcript: (message) => void messages.push(message) });
+    const task = { ...TASK, noop_ms: 50, noop_message_ms: 10, noop_scratch_bytes: 1_000 };
+    await new NoopFramework().runTask(task, context);
+    expect((await readFile(join(scratchDir, 'state.bin'))).byteLength).toBe(1_000);
+    expect(messages.length).toBeGreaterThanOrEqual(2);
+    expect(messages[0]).toMatchObject({ role: 'noop', message: 1 });
+
+    const untouched = contextOf({});
+    Object.defineProperty(untouched, 'scratchDir', {
+      get: () => {
+        throw new Error('asked for');
+      },
+    });
+    await new NoopFramework().runTask(TASK, untouched);
+  });
+});
