@@ -61,6 +61,7 @@ export function manifestOf(parts: ManifestParts): Manifest {
     sql_timeout_ms: submission.sqlTimeoutMs,
     grace_ms: submission.graceMs,
     actor_block_timeout_ms: submission.actorBlockTimeoutMs,
+    snapshot_every_ms: submission.snapshotEveryMs,
     retry_lost: submission.retryLost,
     lost_after_ms: submission.lostAfterMs,
     max_in_flight: submission.maxInFlight,

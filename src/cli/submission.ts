@@ -20,6 +20,8 @@ export interface Submission extends FrameworkChoice {
   readonly sqlTimeoutMs: number;
   readonly graceMs: number;
   readonly actorBlockTimeoutMs: number;
+  /** Between two snapshots of a running task; 0 = none while it runs. */
+  readonly snapshotEveryMs: number;
   readonly actors: number;
   /** How often a lost task is started again. */
   readonly retryLost: number;
@@ -62,6 +64,11 @@ export const RUN_FLAGS = {
     value: 'SECONDS',
     describe: 'an actor that does not answer for so long is lost; 0 = never',
     default: '60',
+  },
+  'snapshot-every': {
+    value: 'SECONDS',
+    describe: 'how often what a running task has written goes to the store; 0 = only when it ends',
+    default: '10',
   },
   'retry-lost': {
     value: 'N',
@@ -121,6 +128,7 @@ export async function submissionOf(flags: Flags): Promise<Submission> {
     sqlTimeoutMs: parseMilliseconds('--sql-timeout-ms', flags.get('sql-timeout-ms') ?? '3000'),
     graceMs: graceOf(flags) ?? 10_000,
     actorBlockTimeoutMs: parseSeconds('--actor-block-timeout', flags.get('actor-block-timeout') ?? '60'),
+    snapshotEveryMs: parseSeconds('--snapshot-every', flags.get('snapshot-every') ?? '10'),
     actors: actorsOf(flags) ?? availableParallelism(),
     retryLost: parseCount('--retry-lost', flags.get('retry-lost') ?? '1', { min: 0, max: 1000 }),
     lostAfterMs: lostAfter === undefined ? null : parseSeconds('--lost-after', lostAfter),

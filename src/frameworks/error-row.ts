@@ -5,7 +5,7 @@
  * collation never special-cases.
  */
 import type { Task } from '../dataset/task.ts';
-import { blankRowOf } from '../run/synthetic-row.ts';
+import { blankRowOf, lossOf, type SnapshotFacts } from '../run/synthetic-row.ts';
 import type { TaskRow } from './framework.ts';
 
 /** A row of `task` on which nothing was submitted yet (W-09's defaults). `startedAt` is seconds since the epoch. */
@@ -35,12 +35,15 @@ export interface SyntheticCause {
   readonly reason: string;
   /** What is known about it: exit code, last lines, the store's answer. */
   readonly cause: string;
+  /** Of an attempt that had started. */
+  readonly snapshots?: SnapshotFacts | undefined;
 }
 
 /**
  * The row that a daemon or head writes for an attempt that left none (W-05 … W-08, shape W-09). It carries `synthetic`, by
  * which a real row of the same id wins over it (DESIGN rule 2).
  */
-export function syntheticRow({ task, attempt, error, reason, cause }: SyntheticCause): TaskRow {
-  return { ...errorRow(task, error, Date.now() / 1000, 0), attempt, synthetic: { reason, cause } };
+export function syntheticRow({ task, attempt, error, reason, cause, snapshots }: SyntheticCause): TaskRow {
+  const synthetic = { reason, cause, ...(snapshots && lossOf(snapshots)) };
+  return { ...errorRow(task, error, Date.now() / 1000, 0), attempt, synthetic };
 }

@@ -6,6 +6,7 @@
  */
 import type { KbRow, Task } from '../dataset/task.ts';
 import type { SetupResult } from '../reference/model.ts';
+import type { SyntheticMark } from '../run/synthetic-row.ts';
 
 /** How a submitted SQL ended, in the order in which it is decided (§3A). */
 export type SubmissionStatus =
@@ -61,7 +62,7 @@ export interface TaskRow {
   deleted_kb_ids?: number[];
   variant_storage_path?: string | null;
   /** Ours: why no framework wrote this row (`actor-lost` …). A real row of the same id wins over it (DESIGN rule 2). */
-  synthetic?: { reason: string; cause: string };
+  synthetic?: SyntheticMark;
   /** Ours: the node that the attempt ran on. */
   node?: string;
   /** Ours: milliseconds by phase, what the log shows as `[timing]` (V-24). */

@@ -62,7 +62,13 @@ export interface RunRecord {
 export type WriteVerdict = (run: ActiveRun, task: LedgerTask, error: string) => void;
 
 /** Puts the synthetic row of a lost attempt into the store and tells the run what came of it. */
-export type WriteLoss = (run: ActiveRun, task: LedgerTask, cause: string) => void;
+export type WriteLoss = (
+  run: ActiveRun,
+  task: LedgerTask,
+  cause: string,
+  /** Since the epoch, by the head's clock; undefined: nobody said that it had started. */
+  startedMs: number | undefined,
+) => void;
 
 /** Looks whether a task that its lost node had not begun has a row all the same, and tells the run. */
 export type LookForRow = (run: ActiveRun, task: LedgerTask) => void;
@@ -372,7 +378,8 @@ export class ActiveRun {
 
   /** One task that is out at `node`. `isStarted`: known from elsewhere than the node's own word. */
   loseTask(task: LedgerTask, node: string, cause: string, isStarted = false): void {
-    const wasStarted = isStarted || (task.phase.kind === 'out' && task.phase.startedMs !== undefined);
+    const startedMs = task.phase.kind === 'out' ? task.phase.startedMs : undefined;
+    const wasStarted = isStarted || startedMs !== undefined;
     if (!wasStarted) {
       // Behind a cut it may have begun and ended: only the store knows, and what is done must not be paid for again.
       if (this.ledger.losing(task)) this.#options.lookForRow(this, task);
@@ -380,7 +387,7 @@ export class ActiveRun {
       this.#log.debug({ instance: task.instanceId, attempt: task.attempt, node, cause }, 'not started: waits again');
     } else if (this.ledger.losing(task)) {
       this.#log.warn({ instance: task.instanceId, attempt: task.attempt, node, cause }, 'task lost');
-      this.#options.writeLoss(this, task, cause);
+      this.#options.writeLoss(this, task, cause, startedMs);
     }
   }
 

@@ -15,6 +15,7 @@ import { jsonBytes } from '../kernel/json.ts';
 import type { Logger } from '../kernel/log.ts';
 import { sleep } from '../kernel/retry.ts';
 import { isErrorRow, parseRow, type StoredRow } from '../run/canonical-row.ts';
+import { lastSnapshotMs } from '../run/last-snapshot.ts';
 import { isLostRow, lostRow, undispatchedRow } from '../run/synthetic-row.ts';
 import { createOrConfirm, readPatiently } from '../store/create-or-confirm.ts';
 import { rowName } from '../store/layout.ts';
@@ -46,11 +47,17 @@ export class Losses {
   }
 
   /** Stores the row of `task`'s present attempt and tells `run`. Never throws. */
-  readonly write = (run: ActiveRun, task: LedgerTask, cause: string): void => {
+  readonly write = (run: ActiveRun, task: LedgerTask, cause: string, startedMs: number | undefined): void => {
     const { instanceId, database, attempt } = task;
     const key = { instanceId, attempt };
-    const bytes = jsonBytes(lostRow({ instanceId, database, attempt, cause }));
-    void this.#limit(() => this.#store(run, key, bytes, cause)).then(this.#options.onSettled);
+    const endedMs = Date.now();
+    void this.#limit(async () => {
+      const lastMs = await this.#lastSnapshotMs(run, key);
+      // Of a node that nobody hears of only the store can tell, and when it died is not known either: at most now.
+      const snapshots = lastMs === undefined ? undefined : { lastMs, startedMs: startedMs ?? lastMs, endedMs };
+      const bytes = jsonBytes(lostRow({ instanceId, database, attempt, cause, snapshots }));
+      await this.#store(run, key, bytes, cause);
+    }).then(this.#options.onSettled);
   };
 
   /** Stores the row of `task`'s present attempt, which no node can run, and tells `run`. Never throws. */
@@ -107,6 +114,12 @@ export class Losses {
         await sleep(PAUSE_MS, signal).catch(() => {});
       }
     }
+  }
+
+  async #lastSnapshotMs({ runId }: ActiveRun, key: TaskKey): Promise<number | undefined> {
+    const { store, signal } = this.#options;
+    // The row does not wait for it: a store that does not answer now has nothing to add.
+    return await lastSnapshotMs(store, { runId, ...key }, { signal, tries: 1 }).catch(() => undefined);
   }
 
   /** Somebody was faster: the node itself, before it died, or an earlier life of this head. */

@@ -17,6 +17,7 @@ import { ensureFramework } from './framework-download.ts';
 import { RunExecutor, type RunReports } from './run-executor.ts';
 import { runSettings } from './run-settings.ts';
 import { Shipper } from './shipper.ts';
+import { Snapshots } from './snapshots.ts';
 import type { Spool } from './spool.ts';
 import { TaskActors } from './task-actors.ts';
 import { UploadBack, type ReadyReference } from './upload-back.ts';
@@ -120,7 +121,9 @@ export async function openRun(
     logDir: join(workDir, 'logs'),
     secretEnv: () => secrets().pick(manifest.secret_names).reveal(),
     onReference: (actor, database) => void uploadBack.reference(database, actor),
+    onTranscript: (instanceId) => snapshots.transcriptBegun(instanceId),
   });
+  const snapshots = new Snapshots({ store, runId, shipper, everyMs: settings.snapshotEveryMs });
   const executor = new RunExecutor({
     runId,
     node: hosting.node,
@@ -130,6 +133,7 @@ export async function openRun(
     slots,
     taskActors,
     shipper,
+    snapshots,
     uploadBack,
     spool,
     reports,

@@ -18,6 +18,7 @@ import type { TaskAssignment, TaskOutcome } from '../frameworks/assignment.ts';
 import type { TaskRow } from '../frameworks/framework.ts';
 import type { Task } from '../dataset/task.ts';
 import { describeError } from '../kernel/errors.ts';
+import { ACTOR_LOST, type SnapshotFacts } from '../run/synthetic-row.ts';
 import type { Logger } from '../kernel/log.ts';
 import type { ActorSlot, ActorSlots } from './actor-slots.ts';
 import type { PlaceRequest } from './database-place.ts';
@@ -26,6 +27,7 @@ import { LogSlice } from './log-slice.ts';
 import { LogTrimmer } from './log-trimmer.ts';
 import { RunActors } from './run-actors.ts';
 import type { Shipper } from './shipper.ts';
+import type { Snapshots } from './snapshots.ts';
 import type { Spool } from './spool.ts';
 import type { HostedTaskActor, TaskActors } from './task-actors.ts';
 import type { TaskEnd } from './task-end.ts';
@@ -79,6 +81,7 @@ export interface RunExecutorOptions {
   readonly slots: ActorSlots;
   readonly taskActors: TaskActors;
   readonly shipper: Shipper;
+  readonly snapshots: Snapshots;
   readonly uploadBack: UploadBack;
   readonly spool?: Spool | undefined;
   readonly reports: RunReports;
@@ -346,7 +349,7 @@ export class RunExecutor {
 
   /** Runs one task and hands its objects on. What became of the actor. */
   async #run(actor: HostedTaskActor, queued: QueuedTask): Promise<'alive' | 'actor-gone' | 'failed-start'> {
-    const { reports, runId, spool, log: diary } = this.#options;
+    const { reports, runId, spool, snapshots: all, log: diary } = this.#options;
     const assignment = this.#assign(queued);
     if (!assignment) {
       const error = `actor-task-error: no task ${queued.instanceId} in the dataset`;
@@ -359,7 +362,8 @@ export class RunExecutor {
     this.#running.set(queued.instanceId, running);
     let start: number | undefined;
     try {
-      start = spool?.start({ runId, ...queued });
+      const { scratchDir, setupSessionsRoot: sessionsRoot } = assignment;
+      start = spool?.start({ runId, ...queued, scratchDir, sessionsRoot });
     } catch (error) {
       diary.error({ run: runId, instance: queued.instanceId, error: describeError(error) }, 'task not started');
       this.#running.delete(queued.instanceId);
@@ -369,23 +373,27 @@ export class RunExecutor {
     reports.started(queued);
     const log = new LogSlice(actor.logPath);
     const unwatch = this.#trimmer.watch(log);
+    const snapshots = all.begin({ ...queued, scratchDir: assignment.scratchDir });
+    const left = { assignment, actor, startedMs, snapshots };
     try {
       const outcome = await actor.runTask(assignment);
+      snapshots.stop();
       this.#running.delete(queued.instanceId);
-      const row = this.#stamped(outcome);
-      this.#shipping.ship(queued, row, { assignment, outcome, actor, startedMs, log: log.read() }, start);
+      this.#shipping.ship(queued, this.#stamped(outcome), { ...left, outcome, log: log.read() }, start);
       await this.#shipping.settle(MAX_SHIPPING);
       if (outcome.isActorSpent !== true) return 'alive';
       await this.#actors.end(actor);
       return 'actor-gone';
     } catch (error) {
+      const endedMs = Date.now();
+      snapshots.stop();
       this.#running.delete(queued.instanceId);
       if (!(error instanceof ActorDiedError)) {
         // W-06: something escaped the task's body; the actor lives on.
         const text = `actor-task-error: ${describeError(error)}`;
         diary.error({ run: runId, instance: queued.instanceId, error: text }, 'task error escaped');
         const row = this.#synthetic(queued, 'actor-task-error', text, error);
-        this.#shipping.ship(queued, row, { assignment, actor, startedMs, log: log.read() }, start);
+        this.#shipping.ship(queued, row, { ...left, log: log.read() }, start);
         if (error instanceof RayTaskError) return 'alive';
         await this.#actors.drop(actor);
         return 'actor-gone';
@@ -403,8 +411,9 @@ export class RunExecutor {
         return 'failed-start';
       }
       diary.error({ run: runId, instance: queued.instanceId, error: describeError(error) }, 'actor lost');
-      const row = this.#synthetic(queued, 'actor-lost', 'actor-lost', error);
-      this.#shipping.ship(queued, row, { assignment, actor, startedMs, log: log.read() }, start);
+      const { lastMs } = snapshots;
+      const row = this.#synthetic(queued, ACTOR_LOST, ACTOR_LOST, error, { lastMs, startedMs, endedMs });
+      this.#shipping.ship(queued, row, { ...left, log: log.read() }, start);
       return 'actor-gone';
     } finally {
       unwatch();
@@ -440,8 +449,9 @@ export class RunExecutor {
     this.#shipping.ship(task, this.#synthetic(task, 'undispatched', error, cause));
   }
 
-  #synthetic(queued: QueuedTask, reason: string, error: string, cause: unknown): TaskRow {
-    const row = verdictRow(queued, this.#options.taskById.get(queued.instanceId), { reason, error, cause });
+  #synthetic(queued: QueuedTask, reason: string, error: string, cause: unknown, snapshots?: SnapshotFacts): TaskRow {
+    const verdict = { reason, error, cause, ...(snapshots && { snapshots }) };
+    const row = verdictRow(queued, this.#options.taskById.get(queued.instanceId), verdict);
     return { ...row, node: this.#options.node };
   }
 

@@ -10,6 +10,8 @@ export interface RunSettings {
   readonly taskCount: number;
   /** An actor whose loop stood still for so long is lost; 0 = never. */
   readonly actorBlockTimeoutMs: number;
+  /** Between two snapshots of a running task's scratch and transcript, milliseconds; 0 = none while it runs. */
+  readonly snapshotEveryMs: number;
 }
 
 /**
@@ -47,5 +49,6 @@ export function runSettings(manifest: Manifest, modulePath?: string): RunSetting
     databases: databasesOf(manifest),
     taskCount: manifest.instance_ids.length,
     actorBlockTimeoutMs: manifest.actor_block_timeout_ms,
+    snapshotEveryMs: manifest.snapshot_every_ms,
   };
 }

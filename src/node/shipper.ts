@@ -37,7 +37,7 @@ export interface ShippedRow {
 }
 
 /** The kinds of helper whose failures are counted. */
-export type HelperKind = 'log' | 'debug-bundle' | 'setup-sessions' | 'reference-shard';
+export type HelperKind = 'log' | 'snapshot' | 'debug-bundle' | 'setup-sessions' | 'reference-shard';
 
 export interface ShipperOptions {
   readonly store: ObjectStore;

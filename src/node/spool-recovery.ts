@@ -18,11 +18,13 @@ import { jsonBytes, parseJson } from '../kernel/json.ts';
 import type { Logger } from '../kernel/log.ts';
 import { backoffMs, sleep } from '../kernel/retry.ts';
 import { buildFacts, readIdentityRecord } from '../reference/build-facts.ts';
-import { uploadDebugBundle, uploadSetupSessions, uploadShard } from '../reference/shard.ts';
-import { ACTOR_LOST } from '../run/synthetic-row.ts';
+import { uploadSetupSessions, uploadShard } from '../reference/shard.ts';
+import { lastSnapshotMs } from '../run/last-snapshot.ts';
+import { ACTOR_LOST, type SnapshotFacts } from '../run/synthetic-row.ts';
 import { callPatiently } from '../store/create-or-confirm.ts';
 import { manifestName, shardId } from '../store/layout.ts';
 import type { ObjectStore } from '../store/port.ts';
+import { ScratchMirror, scratchFacts } from './scratch-mirror.ts';
 import { Shipper, type RowEnd } from './shipper.ts';
 import type { Spool, SpoolGrant, SpoolReady, SpoolResult, SpoolStart } from './spool.ts';
 import type { TaskEnd } from './task-end.ts';
@@ -53,6 +55,9 @@ export interface RecoveryOptions {
 }
 
 type Left<T> = T & { readonly id: number };
+
+/** Where a task of an earlier life wrote; `''` where that is not known. */
+type LeftFolders = Pick<SpoolResult, 'runId' | 'instanceId' | 'attempt' | 'scratchDir' | 'sessionsRoot' | 'startedMs'>;
 
 export class SpoolRecovery {
   readonly #options: RecoveryOptions;
@@ -134,7 +139,7 @@ export class SpoolRecovery {
   }
 
   async #result(result: Left<SpoolResult>): Promise<void> {
-    const { store, spool, signal, log, ended } = this.#options;
+    const { spool, signal, log, ended } = this.#options;
     const { id, runId, instanceId, attempt, row: bytes } = result;
     if (!(await this.#hasRun(runId))) return this.#forget(result, 'its run is not in the store any more');
     const shipper = this.#shipper(runId);
@@ -147,10 +152,20 @@ export class SpoolRecovery {
     log.info({ run: runId, instance: instanceId, attempt, end: end.kind }, 'spool: row of an earlier life stored');
     ended(runId, { instanceId, attempt }, taskEndOf(row, end));
     await shipper.taskLog(instanceId, attempt, result.log);
-    const { scratchDir, sessionsRoot, startedMs } = result;
-    if (scratchDir !== '' && existsSync(scratchDir)) {
+    await this.#bundle(result);
+    if (signal.aborted) return;
+    spool.settle(id);
+    await removeFolder(result.scratchDir);
+  }
+
+  /** What a task left in its scratch, and its encoder beside it; each as far as it goes (U-06). */
+  async #bundle({ runId, instanceId, attempt, scratchDir: dir, sessionsRoot, startedMs }: LeftFolders): Promise<void> {
+    const { store, signal } = this.#options;
+    const shipper = this.#shipper(runId);
+    if (dir !== '' && existsSync(dir)) {
+      const mirror = new ScratchMirror({ store, runId, instanceId, attempt, dir });
       await shipper.helper('debug-bundle', async () => {
-        await uploadDebugBundle({ store, runId, signal }, { instanceId, attempt, scratchDir });
+        await mirror.pass({ isFinal: true, isLate: true, signal });
       });
     }
     if (sessionsRoot !== '' && existsSync(sessionsRoot)) {
@@ -158,24 +173,38 @@ export class SpoolRecovery {
         await uploadSetupSessions({ store, runId, signal }, { root: sessionsRoot, sinceMs: startedMs });
       });
     }
-    if (signal.aborted) return;
-    spool.settle(id);
-    if (scratchDir !== '') await rm(scratchDir, { recursive: true, force: true });
   }
 
-  /** The task was running when its node died: the death is proven, since its data dir is ours now. */
+  /**
+   * The task was running when its node died: the death is proven, since its data dir is ours now. What it had written is
+   * here still, whatever the store's last snapshot of it is.
+   */
   async #orphan(orphan: Left<SpoolStart>): Promise<void> {
-    const { spool, log } = this.#options;
+    const { spool, log, signal } = this.#options;
     const { id, runId, instanceId, attempt, database, bootId, startedMs } = orphan;
     if (!(await this.#hasRun(runId))) return this.#forget(orphan, 'its run is not in the store any more');
     const cause = `the node died under it; started ${new Date(startedMs).toISOString()} by boot ${bootId}`;
-    const verdict = { reason: ACTOR_LOST, error: ACTOR_LOST, cause };
+    const snapshots = await this.#snapshotsOf(orphan);
+    const verdict = { reason: ACTOR_LOST, error: ACTOR_LOST, cause, ...(snapshots && { snapshots }) };
     const row = verdictRow({ instanceId, database, attempt }, undefined, verdict);
     const end = await this.#shipper(runId).row({ instanceId, attempt, bytes: jsonBytes(row), isSynthetic: true });
     if (end.kind === 'kept') return;
     if (end.kind === 'unstored') throw end.error;
     log.warn({ run: runId, instance: instanceId, attempt, cause }, 'task lost with an earlier life of this node');
+    await this.#bundle(orphan);
+    if (signal.aborted) return;
     spool.settle(id);
+    await removeFolder(orphan.scratchDir);
+  }
+
+  /** What the store has of a task that wrote something, and what is here of it. A store that does not say has nothing. */
+  async #snapshotsOf(orphan: Left<SpoolStart>): Promise<SnapshotFacts | undefined> {
+    const { store, signal } = this.#options;
+    const { scratchDir, startedMs } = orphan;
+    const facts = scratchDir === '' ? undefined : scratchFacts(scratchDir);
+    if (!facts) return undefined;
+    const lastMs = await lastSnapshotMs(store, orphan, { signal }).catch(() => undefined);
+    return { lastMs, startedMs, endedMs: facts.newestMs };
   }
 
   /** What was granted and built, and not said to be ready: the grant is over, but what was paid for is shipped. */
@@ -270,6 +299,10 @@ export class SpoolRecovery {
     }
     return undefined;
   }
+}
+
+async function removeFolder(dir: string): Promise<void> {
+  if (dir !== '') await rm(dir, { recursive: true, force: true });
 }
 
 const keyOf = ({ runId, instanceId, attempt }: Pick<SpoolStart, 'runId' | 'instanceId' | 'attempt'>): string =>

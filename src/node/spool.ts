@@ -30,7 +30,15 @@ export interface SpoolTask {
 
 const task = { runId: z.string(), instanceId: z.string(), attempt: z.number(), database: z.string() };
 
-const startHeader = z.object({ kind: z.literal('start'), ...task, bootId: z.string(), startedMs: z.number() });
+const startHeader = z.object({
+  kind: z.literal('start'),
+  ...task,
+  bootId: z.string(),
+  startedMs: z.number(),
+  /** Where it writes, and where an encoder leaves its sessions: what there is of them is shipped though it left no result. */
+  scratchDir: z.string().default(''),
+  sessionsRoot: z.string().default(''),
+});
 
 const resultHeader = z.object({
   kind: z.literal('result'),
@@ -152,11 +160,15 @@ export class Spool implements AsyncDisposable {
   }
 
   /** An actor is about to get the task. Nothing where starts are not kept. @throws SkeinError DISK_FULL | STORE_UNAVAILABLE: it must not start */
-  start(spoolTask: SpoolTask): number | undefined {
-    const { runId, instanceId, attempt, database } = spoolTask;
+  start(started: SpoolTask & Partial<Pick<SpoolStart, 'scratchDir' | 'sessionsRoot'>>): number | undefined {
+    const { runId, instanceId, attempt, database, scratchDir = '', sessionsRoot = '' } = started;
     const { bootId, keepsStarts = true } = this.#options;
     if (!keepsStarts) return undefined;
-    const header: SpoolStart = { kind: 'start', runId, instanceId, attempt, database, bootId, startedMs: Date.now() };
+    const header: SpoolStart = {
+      kind: 'start',
+      ...{ runId, instanceId, attempt, database, bootId, scratchDir, sessionsRoot },
+      startedMs: Date.now(),
+    };
     const id = this.#journal.append(header);
     try {
       // In place: a tick of a busy loop takes longer than the write.

@@ -38,6 +38,8 @@ export interface TaskActorsOptions {
   secretEnv?(): Readonly<Record<string, string>>;
   /** An actor has the reference of a database before it: one that it built, or one that stood there. */
   onReference?(actor: string, database: string, wasBuilt: boolean): void;
+  /** The task has begun its transcript. */
+  onTranscript?(instanceId: string): void;
   /** Made if absent; one log per actor. */
   readonly logDir: string;
   /** Where the class is; default: ours. */
@@ -47,6 +49,7 @@ export interface TaskActorsOptions {
 /** A task that prints faster than its log is cut back waits from here on. */
 const LOG_PAUSE_BYTES = 48 * 1024 * 1024;
 
+const begunSchema = z.object({ instanceId: z.string() });
 const readySchema = z.object({ database: z.string(), wasBuilt: z.boolean() });
 
 const LOCATION = {
@@ -69,7 +72,11 @@ export class TaskActors {
       location,
       args: [settings],
       maxConcurrency: 1,
-      services: { ...this.#options.services, 'reference.ready': (payload) => this.#referenceReady(name, payload) },
+      services: {
+        ...this.#options.services,
+        'reference.ready': (payload) => this.#referenceReady(name, payload),
+        'transcript.begun': async (payload) => this.#options.onTranscript?.(begunSchema.parse(payload).instanceId),
+      },
       unresponsiveMs,
       logPath,
       logPauseBytes: LOG_PAUSE_BYTES,

@@ -110,7 +110,7 @@ export class TaskShipping {
     if (end.kind === 'unstored' && spool) return;
     if (rest) {
       await shipper.taskLog(instanceId, attempt, rest.log);
-      await uploadBack.task({ ...rest, instanceId, attempt });
+      await uploadBack.task(rest);
     }
     spool?.settle(entry);
     if (rest) removeScratch(rest.assignment.scratchDir);

@@ -15,12 +15,13 @@ import { systemCode } from '../kernel/errors.ts';
 import { failPoint } from '../kernel/failpoint.ts';
 import { sleep } from '../kernel/retry.ts';
 import { readSeedSnapshot } from '../reference/setup.ts';
-import { encodes, shouldShip, uploadDebugBundle, uploadSetupSessions, uploadShard } from '../reference/shard.ts';
+import { encodes, shouldShip, uploadSetupSessions, uploadShard } from '../reference/shard.ts';
 import type { BuildOrder } from '../reference/shard-slice.ts';
 import { MARKERS, shardId } from '../store/layout.ts';
 import type { ObjectStore } from '../store/port.ts';
 import type { DatabasePlace } from './database-place.ts';
 import type { RunSettings } from './run-settings.ts';
+import type { AttemptSnapshots } from './snapshots.ts';
 import type { HostedTaskActor } from './task-actors.ts';
 import type { Shipper } from './shipper.ts';
 
@@ -33,6 +34,8 @@ export interface ShippedTask {
   readonly startedMs: number;
   /** What the actor printed meanwhile. */
   readonly log: Buffer;
+  /** Of its scratch while it ran; they have been stopped. */
+  readonly snapshots: Pick<AttemptSnapshots, 'finish'>;
 }
 
 /** A whole reference that this node holds and the store has too. */
@@ -90,12 +93,10 @@ export class UploadBack {
   }
 
   /** After one task, in the order of U-06. Never throws. */
-  async task({ instanceId, attempt, assignment, actor }: ShippedTask & TaskName): Promise<void> {
-    const { store, runId, shipper, settings } = this.#options;
-    const { scratchDir, setupSessionsRoot, task } = assignment;
-    await shipper.helper('debug-bundle', async () => {
-      await uploadDebugBundle({ store, runId }, { instanceId, attempt, scratchDir });
-    });
+  async task({ assignment, outcome, actor, snapshots }: ShippedTask): Promise<void> {
+    const { shipper, settings } = this.#options;
+    const { setupSessionsRoot, task } = assignment;
+    await shipper.helper('debug-bundle', () => snapshots.finish(outcome === undefined));
     if (!encodes(settings.framework)) return;
     await this.#setupSessions(setupSessionsRoot);
     await this.reference(task.selected_database, actor.name);
@@ -234,9 +235,4 @@ async function fingerprintIn(root: string, database: string): Promise<string | u
     if (systemCode(error) === 'ENOENT') return undefined;
     throw error;
   }
-}
-
-interface TaskName {
-  readonly instanceId: string;
-  readonly attempt: number;
 }

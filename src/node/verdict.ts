@@ -4,6 +4,7 @@ import { ActorDiedError } from '../driver/errors.ts';
 import { syntheticRow } from '../frameworks/error-row.ts';
 import type { TaskRow } from '../frameworks/framework.ts';
 import { describeError } from '../kernel/errors.ts';
+import type { SnapshotFacts } from '../run/synthetic-row.ts';
 import type { QueuedTask } from './task-queue.ts';
 
 export interface Verdict {
@@ -13,13 +14,15 @@ export interface Verdict {
   readonly error: string;
   /** What was thrown, or a text. */
   readonly cause: unknown;
+  /** Of an attempt that had started. */
+  readonly snapshots?: SnapshotFacts;
 }
 
 /** @param task as the dataset has it; undefined: only its names are known */
 export function verdictRow(
   { instanceId, database, attempt }: QueuedTask,
   task: Task | undefined,
-  { reason, error, cause }: Verdict,
+  { reason, error, cause, snapshots }: Verdict,
 ): TaskRow {
   return syntheticRow({
     task: task ?? blankTask(instanceId, database),
@@ -27,6 +30,7 @@ export function verdictRow(
     error,
     reason,
     cause: typeof cause === 'string' ? cause : describeCause(cause),
+    snapshots,
   });
 }
 

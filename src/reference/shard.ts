@@ -1,6 +1,6 @@
 /**
- * The upload side: one actor's new reference as a shard of the run (U-03 … U-05), and the two bundles that go with a task
- * (U-01, U-02). Plain functions that throw; that no failure of theirs fails a task is their caller's business (U-06).
+ * The upload side: one actor's new reference as a shard of the run (U-03 … U-05), and the sessions of its encoder (U-02).
+ * Plain functions that throw; that no failure of theirs fails a task is their caller's business (U-06).
  *
  * Invariants: S1 `_upload_complete` goes last, and first away if the slice is written again: who sees it sees a whole
  * slice of one build (U-04). S2 what is shipped was read as one whole: nothing is read from the tree after the marker
@@ -22,7 +22,7 @@ import {
   readPatiently,
   type PersistOptions,
 } from '../store/create-or-confirm.ts';
-import { MARKERS, nameBelow, sessionPrefix, setupSessionsPrefix, shardDatabasePrefix } from '../store/layout.ts';
+import { MARKERS, nameBelow, setupSessionsPrefix, shardDatabasePrefix } from '../store/layout.ts';
 import type { ObjectStore } from '../store/port.ts';
 import { uploadTree } from '../store/prefix.ts';
 import { buildFacts } from './build-facts.ts';
@@ -154,16 +154,6 @@ async function put(upload: ShardUpload, name: string, bytes: Uint8Array): Promis
   const outcome = await createOrConfirm(upload.store, name, bytes, upload);
   if (outcome.kind !== 'conflict') return;
   await overwrite(upload.store, name, bytes, { ...upload, generation: outcome.standing.generation });
-}
-
-/** Ships a task's scratch folder as its debug bundle (U-01). False: there is none. */
-export async function uploadDebugBundle(
-  { store, runId, ...options }: PersistOptions & { readonly store: ObjectStore; readonly runId: string },
-  { instanceId, attempt, scratchDir }: { instanceId: string; attempt: number; scratchDir: string },
-): Promise<boolean> {
-  if (!isFolder(scratchDir)) return false;
-  await uploadTree(store, scratchDir, sessionPrefix(runId, instanceId, attempt), options);
-  return true;
 }
 
 /**

@@ -78,6 +78,8 @@ export const manifestSchema = z.looseObject({
   grace_ms: z.number().default(10_000),
   /** 0 = never. */
   actor_block_timeout_ms: z.number().default(60_000),
+  /** Between two snapshots of what a running task leaves in its scratch; 0 = none while it runs. */
+  snapshot_every_ms: z.number().nonnegative().default(10_000),
   /** The database of each id; read it with `databaseOf`. */
   databases: z.record(name, name).default({}),
   created_at_ms: z.number().default(0),
@@ -207,6 +209,7 @@ const FREE_FIELDS: ReadonlySet<string> = new Set([
   'secret_names',
   'grace_ms',
   'actor_block_timeout_ms',
+  'snapshot_every_ms',
   'retry_lost',
   'lost_after_ms',
   'max_in_flight',

@@ -24,6 +24,35 @@ export const ACTOR_LOST = 'actor-lost';
 export interface SyntheticMark {
   readonly reason: string;
   readonly cause: string;
+  /** Seconds since the epoch: when the store last had what the attempt had written; null: at no time. Absent: it left nothing. */
+  readonly last_snapshot_at?: number | null;
+  /**
+   * How many of the attempt's last seconds the store may lack at most, when the row was written. What its node still has
+   * follows: an actor's death costs nothing that was on the disk.
+   */
+  readonly lost_s?: number;
+}
+
+/** What snapshots say of an attempt that was lost. */
+export interface SnapshotFacts {
+  /** Milliseconds since the epoch, as all here; undefined: there is no snapshot. */
+  readonly lastMs: number | undefined;
+  readonly startedMs: number;
+  /** When it ended, or was last known to be able to write. */
+  readonly endedMs: number;
+}
+
+/** The part of a mark that says what a loss cost (P-06). */
+export function lossOf({
+  lastMs,
+  startedMs,
+  endedMs,
+}: SnapshotFacts): Pick<SyntheticMark, 'last_snapshot_at' | 'lost_s'> {
+  const sinceMs = Math.max(lastMs ?? startedMs, startedMs);
+  return {
+    last_snapshot_at: lastMs === undefined ? null : lastMs / 1000,
+    lost_s: Math.max(0, Math.round(endedMs - sinceMs)) / 1000,
+  };
 }
 
 /** A row with W-09's defaults. */
@@ -58,15 +87,17 @@ export interface VerdictFacts {
   readonly attempt: number;
   /** In a person's words: `node n1: silent for 300 s`, or what the nodes said. */
   readonly cause: string;
+  /** Of an attempt that had started. */
+  readonly snapshots?: SnapshotFacts | undefined;
 }
 
 /**
  * The row of an attempt that was lost with its node. It carries `synthetic`, by which a real row of the same id wins over
  * it (DESIGN rule 2). The same facts give the same bytes for `nowMs`.
  */
-export function lostRow({ instanceId, database, attempt, cause }: VerdictFacts, nowMs = Date.now()) {
+export function lostRow({ instanceId, database, attempt, cause, snapshots }: VerdictFacts, nowMs = Date.now()) {
   const startedAt = nowMs / 1000;
-  const synthetic: SyntheticMark = { reason: ACTOR_LOST, cause };
+  const synthetic: SyntheticMark = { reason: ACTOR_LOST, cause, ...(snapshots && lossOf(snapshots)) };
   const blank = blankRowOf({ instanceId, database, userQuery: '', groundTruthSql: null, startedAt });
   return { ...blank, error: ACTOR_LOST, attempt, synthetic };
 }

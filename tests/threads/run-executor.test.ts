@@ -13,6 +13,7 @@ import type { DatabasePlace } from '../../src/node/database-place.ts';
 import { DatabasePreparation } from '../../src/node/database-preparation.ts';
 import { RunExecutor } from '../../src/node/run-executor.ts';
 import { Shipper } from '../../src/node/shipper.ts';
+import { Snapshots } from '../../src/node/snapshots.ts';
 import { TaskActors } from '../../src/node/task-actors.ts';
 import type { TaskEnd } from '../../src/node/task-end.ts';
 import { UploadBack } from '../../src/node/upload-back.ts';
@@ -113,6 +114,7 @@ async function rig(
       location: { module: new URL('../fixtures/actors/scripted-tasks.ts', import.meta.url).href, exportName },
     }),
     shipper,
+    snapshots: new Snapshots({ store, runId, shipper, everyMs: 0 }),
     uploadBack: await UploadBack.open({
       store: plain,
       runId,
@@ -124,6 +126,7 @@ async function rig(
         databases: ['farm'],
         taskCount: 0,
         actorBlockTimeoutMs: 0,
+        snapshotEveryMs: 0,
       },
     }),
     reports: {

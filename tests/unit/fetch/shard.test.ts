@@ -4,13 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
 import { mergeShards } from '../../../src/reference/merge.ts';
-import {
-  shouldShip,
-  uploadDebugBundle,
-  uploadSetupSessions,
-  uploadShard,
-  type ShipQuestion,
-} from '../../../src/reference/shard.ts';
+import { shouldShip, uploadSetupSessions, uploadShard, type ShipQuestion } from '../../../src/reference/shard.ts';
 import { FaultPlan, withFaults } from '../../../src/store/faults.ts';
 import { shardsPrefix } from '../../../src/store/layout.ts';
 import { createMemoryStore } from '../../../src/store/memory.ts';
@@ -163,19 +157,6 @@ describe('a shard', () => {
 });
 
 describe('bundles', () => {
-  it('a task that left no scratch folder has no debug bundle; else every byte of it goes (U-01)', async () => {
-    await using temp = await tempDir();
-    const store = createMemoryStore();
-    const task = { instanceId: 'shop_1', attempt: 2, scratchDir: join(temp.dir, 'scratch') };
-    expect(await uploadDebugBundle({ store, runId: 'r1' }, task)).toBe(false);
-    await writeTree(task.scratchDir, { 'INDEX.md': '#', 'store/embeddings.db': '\0\u00ff' });
-    expect(await uploadDebugBundle({ store, runId: 'r1' }, task)).toBe(true);
-    expect(await names(store)).toEqual([
-      'runs/r1/sessions/shop_1/attempt-2/INDEX.md',
-      'runs/r1/sessions/shop_1/attempt-2/store/embeddings.db',
-    ]);
-  });
-
   it('only the setup sessions that changed since the task began go, each whole (U-02)', async () => {
     await using temp = await tempDir();
     const store = createMemoryStore();

@@ -61,6 +61,7 @@ async function openUploadBack(store: ObjectStore, referenceRoot: string, more: o
       databases: ['shop'],
       taskCount: 1,
       actorBlockTimeoutMs: 0,
+      snapshotEveryMs: 0,
     },
     ...more,
   });
@@ -108,16 +109,15 @@ test('tasks that end side by side ship what their encoder wrote once, and all of
   const store = withFaults(memory, slow);
   const shipper = new Shipper({ store, runId: 'r1', log: createLogger() });
   const uploadBack = await openUploadBack(store, temp.dir, { shipper });
-  const assignment = { scratchDir: join(temp.dir, 'none'), setupSessionsRoot: root, task: taskOf({}) };
-  const ends = (instanceId: string): Promise<void> =>
-    uploadBack.task({ instanceId, attempt: 1, assignment, actor: { name: 'a' } } as unknown as Parameters<
-      UploadBack['task']
-    >[0]);
-  await Promise.all(Array.from({ length: 16 }, (_, at) => ends(`shop_${at}`)));
+  const assignment = { setupSessionsRoot: root, task: taskOf({}) };
+  const snapshots = { finish: async () => {} };
+  const ended = { assignment, actor: { name: 'a' }, snapshots };
+  const ends = (): Promise<void> => uploadBack.task(ended as unknown as Parameters<UploadBack['task']>[0]);
+  await Promise.all(Array.from({ length: 16 }, () => ends()));
   expect(shipper.failures).toEqual({});
   expect(slow.fired.filter((call) => call.includes('/items.md '))).toHaveLength(1);
 
   await writeTree(join(root, 'shop'), { 'items.md': 'second' });
-  await ends('shop_17');
+  await ends();
   expect((await memory.read('runs/r1/sessions/_setup_sessions/shop/items.md'))?.bytes.toString()).toBe('second');
 });
