@@ -10,7 +10,7 @@ import { VERSION } from '../kernel/version.ts';
 import { LockKeeper } from '../node/lock-keeper.ts';
 import { Node } from '../node/node.ts';
 import { dataDirPlaces } from '../node/places.ts';
-import { Spool } from '../node/spool.ts';
+import { Spool, SPOOL_LIMIT_BYTES } from '../node/spool.ts';
 import type { ObjectStore } from '../store/port.ts';
 import type { Security } from '../wire/security.ts';
 import { DataDir } from './data-dir.ts';
@@ -27,6 +27,8 @@ export interface NodeDaemonOptions {
   readonly store: ObjectStore;
   /** Tasks at a time. */
   readonly actors: number;
+  /** Of what is owed to the store; default `SPOOL_LIMIT_BYTES`. */
+  readonly spoolLimitBytes?: number | undefined;
   /** Default: the host's name and a part of the data dir's id. */
   readonly name: string | undefined;
   /** Refuses runs that bring a framework of their own. Default false. */
@@ -53,7 +55,8 @@ export async function startNodeDaemon(options: NodeDaemonOptions): Promise<NodeD
     const name = options.name ?? defaultName(dataDir.id);
     const log = openDaemonLog(join(dataDir.path, 'log')).child({ part: 'node', node: name, boot: dataDir.bootId });
     const lost = Promise.withResolvers<Error>();
-    const spool = await Spool.open({ dir: join(dataDir.path, 'spool'), bootId: dataDir.bootId, log });
+    const { spoolLimitBytes: limitBytes = SPOOL_LIMIT_BYTES } = options;
+    const spool = await Spool.open({ dir: join(dataDir.path, 'spool'), bootId: dataDir.bootId, log, limitBytes });
     const node = await Node.start({
       name,
       dataDirId: dataDir.id,

@@ -58,6 +58,7 @@ export class Journal implements AsyncDisposable {
   /** Oldest first; the last one is written to. */
   readonly #segments: Segment[] = [];
   readonly #segmentOf = new Map<number, Segment>();
+  #liveBytes = 0;
   #fd = -1;
   #nextSegment = 1;
   #nextId = 1;
@@ -102,10 +103,7 @@ export class Journal implements AsyncDisposable {
 
   /** Bytes of unsettled records. */
   get liveBytes(): number {
-    let bytes = 0;
-    for (const { live } of this.#segments) for (const { size } of live.values()) bytes += size;
-    for (const waiting of this.#waiting) bytes += waiting.bytes.byteLength;
-    return bytes;
+    return this.#liveBytes;
   }
 
   /** Why nothing can be written or synced at the moment. */
@@ -117,7 +115,9 @@ export class Journal implements AsyncDisposable {
   append(header: Readonly<Record<string, unknown>>, payload: Buffer = Buffer.alloc(0)): number {
     const id = this.#nextId;
     this.#nextId += 1;
-    this.#waiting.push({ id, bytes: encodeRecord({ id, header, payload, settles: [] }) });
+    const bytes = encodeRecord({ id, header, payload, settles: [] });
+    this.#waiting.push({ id, bytes });
+    this.#liveBytes += bytes.byteLength;
     this.#schedule();
     return id;
   }
@@ -125,11 +125,12 @@ export class Journal implements AsyncDisposable {
   /** A record is taken care of. Twice is the same as once. */
   settle(id: number): void {
     const at = this.#waiting.findIndex((waiting) => waiting.id === id);
-    if (at >= 0) return void this.#waiting.splice(at, 1);
-    const segment = this.#segmentOf.get(id);
-    if (!segment) return;
-    segment.live.delete(id);
-    this.#segmentOf.delete(id);
+    if (at >= 0) {
+      const [{ bytes }] = this.#waiting.splice(at, 1) as [Waiting];
+      this.#liveBytes -= bytes.byteLength;
+      return;
+    }
+    if (!this.#dropRecord(id)) return;
     this.#settled.push(id);
     this.#schedule();
   }
@@ -348,6 +349,7 @@ export class Journal implements AsyncDisposable {
         found.set(id, { id, header, payload: Buffer.from(payload), settles });
         segment.live.set(id, { offset: record.offset, size: record.size });
         this.#segmentOf.set(id, segment);
+        this.#liveBytes += record.size;
       }
       if (offset < bytes.byteLength) damage.push(`${name}: unreadable from byte ${offset} of ${bytes.byteLength}`);
     }
@@ -356,8 +358,17 @@ export class Journal implements AsyncDisposable {
 
   #forget(id: number, found: Map<number, JournalRecord>): void {
     found.delete(id);
-    this.#segmentOf.get(id)?.live.delete(id);
+    this.#dropRecord(id);
+  }
+
+  /** Whether it was there. */
+  #dropRecord(id: number): boolean {
+    const segment = this.#segmentOf.get(id);
+    if (!segment) return false;
+    this.#liveBytes -= segment.live.get(id)?.size ?? 0;
+    segment.live.delete(id);
     this.#segmentOf.delete(id);
+    return true;
   }
 }
 

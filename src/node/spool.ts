@@ -50,6 +50,8 @@ const resultHeader = z.object({
   /** Where encoders left their sessions, and since when they are this task's; `''` if it was none's. */
   sessionsRoot: z.string(),
   startedMs: z.number(),
+  /** What lies in its scratch folder, for the spool's limit. */
+  bundleBytes: z.number().default(0),
 });
 
 const grantHeader = z.object({
@@ -92,11 +94,19 @@ export interface SpoolOptions extends Pick<JournalOptions, 'dir' | 'segmentBytes
   readonly log: Logger;
   /** With less room than this on its disk the node takes nothing new. Default 64 MiB. */
   readonly minFreeBytes?: number;
+  /**
+   * At so many bytes of what is owed (rows, logs, bundles) the node takes nothing new until a good part of it is stored;
+   * what runs then still adds its results. Default 4 GiB.
+   */
+  readonly limitBytes?: number;
   /** Whether a start that left nothing is told to the next life, as proof of a loss. Default true. */
   readonly keepsStarts?: boolean;
 }
 
 const MIN_FREE_BYTES = 64 * 1024 * 1024;
+export const SPOOL_LIMIT_BYTES = 4 * 1024 ** 3;
+/** The share of the limit below which a full spool takes work again: not one task for each one that is stored. */
+const GO_ON_SHARE = 0.8;
 const LOOK_EVERY_MS = 2_000;
 
 export class Spool implements AsyncDisposable {
@@ -107,15 +117,22 @@ export class Spool implements AsyncDisposable {
   readonly #rows = new Set<number>();
   /** The start of each result that is not settled. */
   readonly #startOf = new Map<number, number>();
+  /** Bytes of each unsettled result's bundle. */
+  readonly #bundles = new Map<number, number>();
+  #bundleBytes = 0;
   readonly #watch: NodeJS.Timeout;
   #writeTrouble: string | undefined;
   #roomTrouble: string | undefined;
+  #limitTrouble: string | undefined;
 
   private constructor(options: SpoolOptions, journal: Journal, left: SpoolLeft) {
     this.#options = options;
     this.#journal = journal;
     this.#left = left;
-    for (const { id } of left.results) this.#rows.add(id);
+    for (const { id, bundleBytes } of left.results) {
+      this.#rows.add(id);
+      this.#keepBundle(id, bundleBytes);
+    }
     this.#watch = setInterval(() => void this.lookForRoom(), LOOK_EVERY_MS).unref();
   }
 
@@ -127,6 +144,7 @@ export class Spool implements AsyncDisposable {
     for (const text of damage) log.warn({ dir, damage: text }, 'spool: the end of a segment cannot be read');
     const spool = new Spool(options, journal, leftOf(records, journal, log));
     tell = (error) => spool.#setTrouble(error);
+    spool.#weigh();
     await spool.lookForRoom();
     return spool;
   }
@@ -138,14 +156,14 @@ export class Spool implements AsyncDisposable {
     return left;
   }
 
-  /** Why nothing new may be started, undefined if all is well: `disk full: …`. */
+  /** Why nothing new may be started, undefined if all is well: `disk full: …`, `spool full: …`. */
   get trouble(): string | undefined {
-    return this.#writeTrouble ?? this.#roomTrouble;
+    return this.#writeTrouble ?? this.#roomTrouble ?? this.#limitTrouble;
   }
 
-  /** Bytes that the store does not have yet. */
+  /** Bytes that the store does not have yet: what is in the journal, and the bundles of ended tasks. */
   get bytes(): number {
-    return this.#journal.liveBytes;
+    return this.#journal.liveBytes + this.#bundleBytes;
   }
 
   /** Rows that the store does not have yet. */
@@ -189,6 +207,8 @@ export class Spool implements AsyncDisposable {
     );
     if (start !== undefined) this.#startOf.set(id, start);
     this.#rows.add(id);
+    this.#keepBundle(id, header.bundleBytes);
+    this.#weigh();
     return id;
   }
 
@@ -229,6 +249,9 @@ export class Spool implements AsyncDisposable {
     const start = this.#startOf.get(id);
     if (start !== undefined) this.#journal.settle(start);
     this.#startOf.delete(id);
+    this.#bundleBytes -= this.#bundles.get(id) ?? 0;
+    this.#bundles.delete(id);
+    this.#weigh();
   }
 
   /** Everything that was added is with the kernel: a SIGKILL loses nothing of it. @throws as `synced` */
@@ -256,6 +279,25 @@ export class Spool implements AsyncDisposable {
       freeBytes < minFreeBytes
         ? `disk full: ${Math.floor(freeBytes / 2 ** 20)} MiB are free in ${dir}, ${Math.ceil(minFreeBytes / 2 ** 20)} are needed to take work; free space`
         : undefined;
+    if (this.trouble !== before) this.#changed();
+  }
+
+  #keepBundle(id: number, bytes: number): void {
+    if (bytes === 0) return;
+    this.#bundles.set(id, bytes);
+    this.#bundleBytes += bytes;
+  }
+
+  /** Looks whether what is owed has come to the limit, or has left it. */
+  #weigh(): void {
+    const { limitBytes = SPOOL_LIMIT_BYTES } = this.#options;
+    const goOnBytes = Math.floor(limitBytes * GO_ON_SHARE);
+    const isFull = this.bytes >= (this.#limitTrouble === undefined ? limitBytes : goOnBytes);
+    if (isFull === (this.#limitTrouble !== undefined)) return;
+    const before = this.trouble;
+    this.#limitTrouble = isFull
+      ? `spool full: ${this.bytes} bytes wait for the store, the limit is ${limitBytes}; work is taken again below ${goOnBytes}`
+      : undefined;
     if (this.trouble !== before) this.#changed();
   }
 

@@ -13,6 +13,7 @@ import { failPoint } from '../kernel/failpoint.ts';
 import { jsonBytes } from '../kernel/json.ts';
 import type { Logger } from '../kernel/log.ts';
 import { maskedBytes, maskedData } from '../kernel/mask.ts';
+import { scratchFacts } from './scratch-mirror.ts';
 import type { RowEnd, Shipper } from './shipper.ts';
 import type { Spool } from './spool.ts';
 import type { TaskEnd } from './task-end.ts';
@@ -58,12 +59,14 @@ export class TaskShipping {
     // The actor did so already; what a verdict quotes may be long too.
     const bytes = jsonBytes(boundRow(row));
     const { spool, runId, log } = this.#options;
+    const scratchDir = rest?.assignment.scratchDir ?? '';
     const entry = spool?.result(start, {
       runId,
       ...queued,
       row: bytes,
       log: rest?.log ?? Buffer.alloc(0),
-      scratchDir: rest?.assignment.scratchDir ?? '',
+      scratchDir,
+      bundleBytes: scratchDir === '' ? 0 : (scratchFacts(scratchDir)?.bytes ?? 0),
       sessionsRoot: rest?.assignment.setupSessionsRoot ?? '',
       startedMs: rest?.startedMs ?? 0,
     });

@@ -17,7 +17,9 @@ import { parseCount, parseSeconds } from '../values.ts';
 
 const DATA_DIRS = { head: './skein-data/head', node: './skein-data/node' } as const;
 const OF_HEADS = ['host', 'port', 'store', 'lost-after', 'insecure'] as const;
-const OF_NODES = ['actors', 'node-name', 'grace'] as const;
+const OF_NODES = ['actors', 'node-name', 'grace', 'spool-limit'] as const;
+/** A smaller spool would be full of one row and its log. */
+const MIN_SPOOL_BYTES = 1024 * 1024;
 
 /** Does it, and stays. The exit code. @throws SkeinError */
 export async function start(flags: Flags, context: CliContext): Promise<number> {
@@ -75,6 +77,7 @@ async function startNode(flags: Flags, context: CliContext): Promise<number> {
   const name = typedName === undefined ? undefined : parseName('--node-name', typedName);
   const actors = actorsOf(flags) ?? availableParallelism();
   const graceMs = graceOf(flags) ?? 10_000;
+  const spoolLimitBytes = spoolLimitOf(flags);
   const dataDir = resolve(flags.get('data-dir') ?? DATA_DIRS.node);
   const cluster = await clusterOf(flags.without('data-dir'), context);
   if (!cluster) throw refused('--address is missing');
@@ -87,7 +90,7 @@ async function startNode(flags: Flags, context: CliContext): Promise<number> {
   const { address, security, connectTimeoutMs } = cluster;
   const place = { dataDir, address, security, connectTimeoutMs, store };
   const daemon = await startNodeDaemon({
-    ...{ ...place, actors, name, env: context.env },
+    ...{ ...place, actors, name, spoolLimitBytes, env: context.env },
     refusesUserCode: flags.has('no-user-code'),
   });
   if (flags.has('json')) context.out.line(JSON.stringify({ ...daemon.ready, data_dir: daemon.dataDir }));
@@ -102,6 +105,12 @@ async function startNode(flags: Flags, context: CliContext): Promise<number> {
   await daemon.stop(graceMs);
   if (lost !== undefined) throw lost;
   return OK;
+}
+
+function spoolLimitOf(flags: Flags): number | undefined {
+  const typed = flags.get('spool-limit');
+  if (typed === undefined) return undefined;
+  return parseCount('--spool-limit', typed, { min: MIN_SPOOL_BYTES, max: 1e14 });
 }
 
 /** Resolves at the first signal. */

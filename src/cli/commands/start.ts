@@ -31,6 +31,11 @@ export const start: Command = {
       default: `${availableParallelism()}, the cores`,
     },
     'node-name': { value: 'NAME', describe: 'of a node', default: 'host name and a part of its id' },
+    'spool-limit': {
+      value: 'BYTES',
+      describe: 'of a node: with so much waiting for the store it takes no work until some of it is stored',
+      default: '4294967296, 4 GiB',
+    },
     'token-file': {
       ...TOKEN_FILE,
       describe: `${TOKEN_FILE.describe}; a head makes one unless it is given by flag or SKEIN_TOKEN`,

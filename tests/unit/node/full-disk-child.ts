@@ -23,6 +23,7 @@ const result = (n: number) => ({
   scratchDir: '',
   sessionsRoot: '',
   startedMs: 1,
+  bundleBytes: 0,
 });
 
 const spool = await open('first');
