@@ -2,21 +2,26 @@
  * The upload-back triple of a run at this node: debug bundle, setup sessions, reference shard (U-01 … U-06). The daemon
  * does it, so a shard is shipped even when the actor that built it died right after its commit (P-07).
  *
- * Invariants: B1 a database is shipped once per run and node, and only a whole upload counts as shipped: a failed one stays
- * eligible for the next task and for `flush` (U-05), and one that other nodes wait for is tried again by itself. B2 what
+ * Invariants: B1 a reference is shipped once per run and node, and only a whole upload counts as shipped: a failed one stays
+ * eligible for the next task and for `flush` (U-05), and one that other nodes wait for is tried again by itself. One that this
+ * run encodes again is another, whatever its fingerprint (U-07). B2 what
  * was seeded is read from the bucket, never from disk (S-08). B3 what was brought from elsewhere is never shipped.
  */
-import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 
 import type { TaskAssignment, TaskOutcome } from '../frameworks/assignment.ts';
-import { systemCode } from '../kernel/errors.ts';
 import { failPoint } from '../kernel/failpoint.ts';
+import { parseJson } from '../kernel/json.ts';
 import { sleep } from '../kernel/retry.ts';
+import { buildFacts, readIdentityRecord } from '../reference/build-facts.ts';
+import { localReference } from '../reference/local-reference.ts';
+import { markerOf, type MarkerLook } from '../reference/marked-tree.ts';
 import { readSeedSnapshot } from '../reference/setup.ts';
+import { identityObjectName } from '../reference/setup-upload.ts';
 import { encodes, shouldShip, uploadSetupSessions, uploadShard } from '../reference/shard.ts';
 import type { BuildOrder } from '../reference/shard-slice.ts';
+import { readPatiently } from '../store/create-or-confirm.ts';
 import { MARKERS, shardId } from '../store/layout.ts';
 import type { ObjectStore } from '../store/port.ts';
 import type { DatabasePlace } from './database-place.ts';
@@ -73,7 +78,9 @@ const CLOCK_TICK_MS = 20;
 export class UploadBack {
   readonly #options: UploadBackOptions;
   readonly #seedFingerprints: ReadonlyMap<string, string>;
-  readonly #shipped = new Set<string>();
+  /** Databases that were shipped, and seeds that stand here, each with the stamp of its marker. */
+  readonly #shipped = new Map<string, string>();
+  readonly #seeds = new Map<string, string>();
   /** Uploads under way, by database. */
   readonly #shipping = new Map<string, Promise<unknown>>();
   /** Grants whose reference was said to be ready: `<db> <epoch>`. */
@@ -165,16 +172,13 @@ export class UploadBack {
     if (place?.reference.kind !== 'build') return;
     const { referenceRoot } = place;
     const { epoch } = place.reference;
-    const question = {
-      database,
-      fingerprint: await fingerprintIn(referenceRoot, database),
-      uploadedDbs: this.#shipped,
-      seedFingerprints: this.#seedFingerprints,
-      run: settings.framework,
-    };
-    if (!shouldShip(question)) {
-      const isSeed =
-        question.fingerprint !== undefined && this.#seedFingerprints.get(database) === question.fingerprint;
+    const run = settings.framework;
+    // Most tasks of most runs: neither disk nor store is asked.
+    if (!encodes(run)) return;
+    const marker = await markerOf(join(referenceRoot, database), MARKERS.referenceFingerprint);
+    const isShipped = marker !== undefined && (await this.#isShipped(database, referenceRoot, marker));
+    const isSeed = marker !== undefined && !isShipped && (await this.#isSeed(database, referenceRoot, marker));
+    if (!shouldShip({ database, fingerprint: marker?.text, isShipped, isSeed, run })) {
       if (isSeed) this.#say({ database, epoch, shard: '', digest: '', wasEncoded: false });
       return;
     }
@@ -189,8 +193,38 @@ export class UploadBack {
       ...(epoch > 0 && { epoch }),
     });
     if (outcome.kind === 'absent') return;
-    this.#shipped.add(database);
+    // As it stood before: one that was replaced meanwhile is looked at again.
+    this.#shipped.set(database, marker!.stamp);
     this.#say(readyReference(database, epoch, shard, outcome.order, runId));
+  }
+
+  /** Whether the reference that stands there was shipped: one that this run encoded again is another. */
+  async #isShipped(database: string, root: string, { stamp }: MarkerLook): Promise<boolean> {
+    const shipped = this.#shipped.get(database);
+    if (shipped === undefined || shipped === stamp) return shipped !== undefined;
+    // Somebody else's, merged into a root that is shared, is not ours to ship.
+    return buildFacts(await readIdentityRecord(root, database)).runId !== this.#options.runId;
+  }
+
+  async #isSeed(database: string, root: string, { text, stamp }: MarkerLook): Promise<boolean> {
+    if (this.#seedFingerprints.get(database) !== text) return false;
+    if (this.#seeds.get(database) === stamp) return true;
+    const facts = buildFacts(await readIdentityRecord(root, database));
+    const isOwn = facts.inputFp === text && facts.runId === this.#options.runId;
+    if (isOwn || !(await this.#hasSeedContent(database, root))) return false;
+    this.#seeds.set(database, stamp);
+    return true;
+  }
+
+  /** Whether the content is the seed's, as far as anybody says what that is. */
+  async #hasSeedContent(database: string, root: string): Promise<boolean> {
+    const { store, runId, signal } = this.#options;
+    const name = identityObjectName(runId, database);
+    const record = await readPatiently(store, name, { signal });
+    const seed = record && buildFacts(parseJson(name, record.bytes)).contentDigest;
+    if (seed === undefined) return true;
+    const own = await localReference(root, database);
+    return own === undefined || own.order.digest === seed;
   }
 
   #say(reference: ReadyReference): void {
@@ -226,13 +260,4 @@ export function readyReference(
   runId: string,
 ): ReadyReference {
   return { database, epoch, shard, digest: order.digest, wasEncoded: order.runId === runId };
-}
-
-async function fingerprintIn(root: string, database: string): Promise<string | undefined> {
-  try {
-    return (await readFile(join(root, database, MARKERS.referenceFingerprint), 'utf8')).trim();
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined;
-    throw error;
-  }
 }

@@ -36,10 +36,13 @@ export interface ShipQuestion {
   readonly database: string;
   /** Of the reference as it stands; undefined if it has no marker. */
   readonly fingerprint: string | undefined;
-  /** What this actor has shipped whole (U-05). */
-  readonly uploadedDbs: ReadonlySet<string>;
-  /** What was seeded, read from the bucket and never from disk (S-08). */
-  readonly seedFingerprints: ReadonlyMap<string, string>;
+  /** Whether it has been shipped whole (U-05). */
+  readonly isShipped: boolean;
+  /**
+   * Whether it is what the run was seeded with, by the bucket's word and never the disk's (S-08). A fingerprint says what went
+   * into a reference, so one that was encoded again from the same inputs is told from the seed by its content (U-07).
+   */
+  readonly isSeed: boolean;
   readonly run: EncodingChoice;
 }
 
@@ -62,9 +65,8 @@ export function encodes({ queryMode, slayerSetup, framework, own }: EncodingChoi
 }
 
 /** Whether a database's reference is new and this run's to ship (U-03). */
-export function shouldShip({ database, fingerprint, uploadedDbs, seedFingerprints, run }: ShipQuestion): boolean {
-  if (!encodes(run) || fingerprint === undefined || database.startsWith('.')) return false;
-  return !uploadedDbs.has(database) && seedFingerprints.get(database) !== fingerprint;
+export function shouldShip({ database, fingerprint, isShipped, isSeed, run }: ShipQuestion): boolean {
+  return encodes(run) && fingerprint !== undefined && !database.startsWith('.') && !isShipped && !isSeed;
 }
 
 export interface ShardUpload extends PersistOptions {

@@ -53,22 +53,21 @@ describe('what is shipped', () => {
   const question: ShipQuestion = {
     database: 'shop',
     fingerprint: 'fp-1',
-    uploadedDbs: new Set(),
-    seedFingerprints: new Map(),
+    isShipped: false,
+    isSeed: false,
     run: { queryMode: 'slayer', framework: 'encode', slayerSetup: 'on-the-fly' },
   };
 
   it('a new reference of an encoding run, also under the name of the original framework (U-03, Q-06)', () => {
     expect(shouldShip(question)).toBe(true);
     expect(shouldShip({ ...question, run: { ...question.run, framework: 'pydantic_ai_otf_encode' } })).toBe(true);
-    expect(shouldShip({ ...question, seedFingerprints: new Map([['shop', 'fp-0']]) })).toBe(true);
   });
 
   it('neither without marker, nor shipped before, nor as it was seeded, nor in any other kind of run (U-03, U-05, CR-2, U-07, Q-04, Q-05, Q-09)', () => {
     for (const change of [
       { fingerprint: undefined },
-      { uploadedDbs: new Set(['shop']) },
-      { seedFingerprints: new Map([['shop', 'fp-1']]) },
+      { isShipped: true },
+      { isSeed: true },
       { database: '.fp.tmp-1' },
       { run: { ...question.run, queryMode: 'raw' } },
       { run: { ...question.run, slayerSetup: 'pre-encoded' } },

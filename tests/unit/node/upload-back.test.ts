@@ -1,4 +1,5 @@
 /** The end of a run at a node: references that the store does not take at once. */
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { expect, test } from 'vitest';
@@ -8,6 +9,7 @@ import { DEFAULT_MODEL_SETTINGS } from '../../../src/frameworks/framework.ts';
 import { createLogger } from '../../../src/kernel/log.ts';
 import { Shipper } from '../../../src/node/shipper.ts';
 import { UploadBack } from '../../../src/node/upload-back.ts';
+import { contentDigest } from '../../../src/reference/shard-slice.ts';
 import { shardsPrefix } from '../../../src/store/layout.ts';
 import { createMemoryStore } from '../../../src/store/memory.ts';
 import type { ObjectStore } from '../../../src/store/port.ts';
@@ -120,4 +122,92 @@ test('tasks that end side by side ship what their encoder wrote once, and all of
   await writeTree(join(root, 'shop'), { 'items.md': 'second' });
   await ends();
   expect((await memory.read('runs/r1/sessions/_setup_sessions/shop/items.md'))?.bytes.toString()).toBe('second');
+});
+
+const SEED = 'runs/r1/slayer_setup/slayer_models_otf/';
+/** A reference whose marker says the same whatever is in it, as an input fingerprint does. */
+const encoded = (text: string): Record<string, string> => ({ ...reference(text), '_reference_fp.txt': 'fp-inputs' });
+const digestOf = (files: Record<string, string>): string =>
+  contentDigest(new Map(Object.entries(files).map(([path, text]) => [path, Buffer.from(text)])));
+
+async function seeded(files: Record<string, string>, record?: object): Promise<ObjectStore> {
+  const store = createMemoryStore();
+  for (const [path, text] of Object.entries(files)) await store.create(`${SEED}shop/${path}`, Buffer.from(text));
+  if (record) await store.create(`${SEED}.skein/shop.json`, Buffer.from(JSON.stringify(record)));
+  return store;
+}
+
+test('a seed that was encoded again from the same inputs is told by its content, and shipped (U-07, S-08)', async () => {
+  await using temp = await tempDir();
+  const record = { input_fp: 'fp-inputs', content_digest: digestOf(encoded('seed')), run_id: 'r0' };
+  const store = await seeded(encoded('seed'), record);
+  await writeTree(join(temp.dir, 'shop'), encoded('seed'));
+  await writeTree(temp.dir, { '.skein/shop.json': JSON.stringify(record) });
+  const uploadBack = await openUploadBack(store, temp.dir, {});
+  await uploadBack.reference('shop', 'a');
+  expect(await complete(store), 'the seed as it came').toEqual([]);
+
+  await writeTree(join(temp.dir, 'shop'), encoded('again'));
+  await uploadBack.reference('shop', 'a');
+  expect(await complete(store), 'other content under the same fingerprint').toHaveLength(1);
+});
+
+test('a seed of which nobody says what is in it is shipped only if this run encoded it (U-07, S-08)', async () => {
+  await using temp = await tempDir();
+  const store = await seeded(encoded('seed'));
+  await writeTree(join(temp.dir, 'shop'), encoded('again'));
+  const uploadBack = await openUploadBack(store, temp.dir, {});
+  await uploadBack.reference('shop', 'a');
+  expect(await complete(store)).toEqual([]);
+  const record = { input_fp: 'fp-inputs', content_digest: digestOf(encoded('again')), run_id: 'r1' };
+  await writeTree(temp.dir, { '.skein/shop.json': JSON.stringify(record) });
+  const next = await openUploadBack(store, temp.dir, {});
+  await next.reference('shop', 'a');
+  expect(await complete(store)).toHaveLength(1);
+});
+
+test('what this run encodes again after it was shipped is shipped again; what others merge into the root is not (U-05, U-07)', async () => {
+  await using temp = await tempDir();
+  const store = createMemoryStore();
+  const stand = async (text: string, runId: string): Promise<void> => {
+    await writeTree(join(temp.dir, 'shop'), encoded(text));
+    await writeTree(temp.dir, { '.skein/shop.json': JSON.stringify({ input_fp: 'fp-inputs', run_id: runId }) });
+  };
+  const shipped = async (): Promise<string | undefined> => {
+    const name = (await namesIn(store, shardsPrefix('r1'))).find((each) => each.endsWith('/memories.yaml'));
+    return (await store.read(name ?? 'none'))?.bytes.toString();
+  };
+  const uploadBack = await openUploadBack(store, temp.dir, {});
+  await stand('first', 'r1');
+  await uploadBack.reference('shop', 'a');
+  const first = await shipped();
+  await stand('foreign', 'r9');
+  await uploadBack.reference('shop', 'a');
+  expect(await shipped()).toBe(first);
+  await stand('second', 'r1');
+  await uploadBack.reference('shop', 'a');
+  expect(await shipped()).not.toBe(first);
+  expect(await complete(store)).toHaveLength(1);
+});
+
+test('a reference that is replaced while it is read goes as one of the two, whole (U-07, R-05)', async () => {
+  await using temp = await tempDir();
+  const root = temp.dir;
+  const dir = join(root, 'shop');
+  await writeTree(dir, reference('old'));
+  const store = createMemoryStore();
+  const uploadBack = await openUploadBack(store, root, {});
+  const shipping = uploadBack.reference('shop', 'a');
+  // Marker off first, marker last, as every writer here does.
+  rmSync(join(dir, '_reference_fp.txt'));
+  const next = reference('new');
+  const { '_reference_fp.txt': marker = '', ...content } = next;
+  await writeTree(dir, content);
+  await writeTree(dir, { '_reference_fp.txt': marker });
+  await shipping;
+  await uploadBack.flush();
+  const [slice = ''] = (await complete(store)).map((name) => name.slice(0, -'_upload_complete'.length));
+  const found: Record<string, string> = {};
+  for (const path of Object.keys(next)) found[path] = (await store.read(slice + path))?.bytes.toString() ?? '';
+  expect([reference('old'), next]).toContainEqual(found);
 });
