@@ -6,7 +6,7 @@ import type { MergeMode } from '../reference/merge-candidate.ts';
 import { describeMerge } from '../reference/merge-report.ts';
 import type { ObjectStore } from '../store/port.ts';
 import { ERROR_ROWS, NOT_FINISHED, OK } from './exit-code.ts';
-import { plural } from './progress-text.ts';
+import { helperLines, plural } from './progress-text.ts';
 import type { ProgressView } from './progress-view.ts';
 
 export interface FetchHome {
@@ -80,6 +80,8 @@ export function fetchLines(result: FetchResult, isBrief: boolean): string[] {
     ...unreadableRows.map(({ path, reason }) => `unreadable rows/${path}: ${reason}`),
     ...strayRows.map((path) => `ignored rows/${path}: that is no attempt's name (attempt-1.json, attempt-2.json …)`),
     ...(retrying > 0 ? [`missing: ${plural(retrying, 'id')} run again, and the new attempt has no row yet`] : []),
+    // After a run here its summary says so.
+    ...(isBrief ? [] : helperLines(result.helperFailures)),
     ...(ignoredIds > 0 ? [`ignored rows of ${ignoredIds} ids that are not the run's`] : []),
     ...(resultsProblem === undefined ? [] : [`NOT WRITTEN: ${resultsProblem}`]),
   ];

@@ -1,7 +1,7 @@
 /** A run's summary for a person: a table of its databases, a score line, the paths. */
 import { canonicalFramework } from '../frameworks/registry.ts';
 import type { Output } from './output.ts';
-import { durationText, plural } from './progress-text.ts';
+import { durationText, helperLines, plural } from './progress-text.ts';
 import type { DatabaseSummary, RunSummary } from './run-summary.ts';
 import { tableText } from './table.ts';
 
@@ -11,6 +11,7 @@ export function printSummary(summary: RunSummary, out: Output, isQuiet: boolean)
     out.line(databaseTable(summary.databases, out));
     out.line(outcomeLine(summary));
     for (const line of scoreLines(summary)) out.line(line);
+    for (const line of helperLines(summary.helper_failures)) out.line(line);
   }
   const { results_db: results, eval: report, merge_report: merge, reference_root: references, store } = summary.paths;
   const named = { results, report, merge, references, store };

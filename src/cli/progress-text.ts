@@ -54,6 +54,14 @@ export function plural(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
+/** What failed without failing a task, in one line; none where nothing did (P-33). */
+export function helperLines(failedHelpers: Readonly<Record<string, number>>): string[] {
+  const kinds = Object.entries(failedHelpers).filter(([, count]) => count > 0);
+  if (kinds.length === 0) return [];
+  const named = kinds.sort(([a], [b]) => (a < b ? -1 : 1)).map(([kind, count]) => `${count} ${kind}`);
+  return [`uploads that failed: ${named.join(', ')}; no task failed by it, its files may be missing`];
+}
+
 /** A bar of `width` cells, filled by the share of `done` in `total`. */
 export function bar(done: number, total: number, width: number): string {
   const filled = total === 0 ? width : Math.floor((done / total) * width);

@@ -33,6 +33,8 @@ export interface RunSummary {
   readonly counts: RunCounts;
   readonly score?: { readonly phase1: number; readonly phase2: number; readonly total_reward: number };
   readonly databases: readonly DatabaseSummary[];
+  /** Uploads that failed without failing a task, by kind (P-33). */
+  readonly helper_failures: Readonly<Record<string, number>>;
   /** Absolute; null where there is none. */
   readonly paths: Readonly<Record<PathName, string | null>>;
   readonly exit_reason: string;
@@ -83,6 +85,7 @@ export async function summarize(input: SummaryInput): Promise<RunSummary> {
     databases: await Promise.all(
       tallies(input).map(async (tally) => ({ ...tally, ...(hasReferences && (await knowledgeOf(input, tally))) })),
     ),
+    helper_failures: fetched?.helperFailures ?? input.progress?.failedHelpers ?? {},
     paths: {
       store: storeFolder(store) ?? store.url,
       out: outDir,

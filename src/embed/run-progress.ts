@@ -31,6 +31,8 @@ export interface RunProgress {
   readonly helperFailures: number;
   /** What nothing is started without, and how to give it; absent or empty: nothing. */
   readonly waitingFor?: string;
+  /** The same, by kind. */
+  readonly failedHelpers: Readonly<Record<string, number>>;
 }
 
 export function progressOf({ helperFailures, ...rest }: WatchRunResponse): RunProgress {
@@ -60,5 +62,6 @@ export function progressOf({ helperFailures, ...rest }: WatchRunResponse): RunPr
     lateRows,
     waitingFor,
     helperFailures: Object.values(helperFailures).reduce((sum, count) => sum + count, 0),
+    failedHelpers: helperFailures,
   };
 }

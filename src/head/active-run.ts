@@ -91,6 +91,8 @@ export interface ActiveRunOptions {
   readonly secrets?: Secrets;
   /** Absent: the run may take as long as it takes. */
   readonly deadline?: RunDeadline | undefined;
+  /** As an earlier head left them, by kind. */
+  readonly helperFailures?: Readonly<Record<string, number>>;
 }
 
 /** What the run met besides its rows. */
@@ -131,7 +133,7 @@ export class ActiveRun {
   readonly #databaseFailures = new Map<string, Map<string, number>>();
   /** Databases that no node can work on, each with the reason. */
   readonly #dead = new Map<string, string>();
-  readonly #helperFailures = new Map<string, number>();
+  readonly #helperFailures: Map<string, number>;
   readonly #deadline: DeadlineTimer | undefined;
   readonly #keys: RunKeys;
   /** Why it was drained, where nobody asked for it. */
@@ -148,6 +150,7 @@ export class ActiveRun {
     this.ledger = ledger;
     this.maxInFlight = maxInFlight;
     this.counters = { retried: 0, lateRows: 0, duplicateRows: 0, ...options.counters };
+    this.#helperFailures = new Map(Object.entries(options.helperFailures ?? {}));
     this.#options = options;
     this.#log = log.child({ run: this.runId });
     const { promise, resolve } = Promise.withResolvers<RunEnd>();
@@ -391,10 +394,16 @@ export class ActiveRun {
     }
   }
 
-  nodeClosed(node: string, failures: Readonly<Record<string, number>>): void {
-    for (const [kind, count] of Object.entries(failures)) {
+  /** Uploads that failed without failing a task, by kind: so many more. */
+  helpersFailed(counts: Readonly<Record<string, number>>): void {
+    for (const [kind, count] of Object.entries(counts)) {
       this.#helperFailures.set(kind, (this.#helperFailures.get(kind) ?? 0) + count);
     }
+    this.#changed();
+  }
+
+  nodeClosed(node: string, failures: Readonly<Record<string, number>>): void {
+    this.helpersFailed(failures);
     this.#open.delete(node);
     this.#keys.closed(node);
     if (this.#phase.kind === 'closing') this.#phase.nodes.delete(node);

@@ -81,6 +81,8 @@ export interface FetchResult {
   /** Of the missing: ids that lost an attempt and will be run again. */
   readonly retrying: number;
   readonly ignoredIds: number;
+  /** Uploads of helpers that failed while the run went on, by kind, as its status says (P-33). */
+  readonly helperFailures: Readonly<Record<string, number>>;
   /** Objects read, and objects that were here already. */
   readonly downloaded: number;
   readonly unchanged: number;
@@ -135,6 +137,7 @@ async function fetchLocked(options: FetchOptions, manifest: Manifest): Promise<F
     resultsProblem,
     retrying,
     ignoredIds,
+    helperFailures: status?.helper_failures ?? {},
     downloaded: report.downloaded,
     unchanged: report.unchanged,
   };

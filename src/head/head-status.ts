@@ -23,7 +23,7 @@ export function nodeStatuses(roster: Roster, runs: RunTable): NodeStatus[] {
 
 /** Active runs, then those that ended here. */
 export function runSummaries(runs: RunTable, waitingFor: (run: ActiveRun) => string): RunSummary[] {
-  const ended = Array.from(runs.ended(), ([runId, { state, total, rowsOk, rowsError }]) => ({
+  const ended = Array.from(runs.ended(), ([runId, { state, total, rowsOk, rowsError, helperFailures }]) => ({
     runId,
     state,
     total,
@@ -32,6 +32,7 @@ export function runSummaries(runs: RunTable, waitingFor: (run: ActiveRun) => str
     waiting: 0,
     out: 0,
     waitingFor: '',
+    helperFailures,
   }));
   return [...runs.active().map((run) => summaryOf(run, waitingFor(run))), ...ended];
 }

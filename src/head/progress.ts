@@ -87,5 +87,6 @@ function reasonOf(end: RunEnd): string {
 /** One line of `Status`. */
 export function summaryOf(run: ActiveRun, waitingFor: string): RunSummary {
   const { total, rowsOk, rowsError, waiting, out } = run.ledger.tally();
-  return { runId: run.runId, state: stateOf(run), total, rowsOk, rowsError, waiting, out, waitingFor };
+  const helperFailures = Object.fromEntries(run.helperFailures);
+  return { runId: run.runId, state: stateOf(run), total, rowsOk, rowsError, waiting, out, waitingFor, helperFailures };
 }

@@ -118,6 +118,7 @@ export class RunStarter {
           lateRows: status.status?.late_rows ?? 0,
           duplicateRows: status.status?.duplicate_rows ?? 0,
         },
+        helperFailures: status.status?.helper_failures ?? {},
       });
       lease.onLost = (by) => run.fenced(`run ${runId}: ${by ? describeHolder(by) : 'another head'} works on it now`);
       this.#expect(runId, adopted.expected, adopted.ledger.holders());

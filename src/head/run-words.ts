@@ -59,6 +59,9 @@ export class RunWords {
       case 'runClosed':
         run.nodeClosed(node, event.value.helperFailures);
         break;
+      case 'helperFailures':
+        run.helpersFailed(event.value.counts);
+        break;
       case 'shipped':
         run.paid(node);
         break;

@@ -55,6 +55,7 @@ const FLUSH_PATIENCE_MS = 120_000;
 export interface NodeRunReports extends RunReports {
   /** @param settle to be called when a head has acknowledged it */
   readonly referenceReady: (reference: ReadyReference, settle: () => void) => void;
+  readonly helpersFailed: (counts: Readonly<Record<string, number>>) => void;
 }
 
 export interface NodeRun {
@@ -63,7 +64,7 @@ export interface NodeRun {
   readonly lostAfterMs: number | undefined;
   /** What its actors cannot do without. */
   readonly secretNames: readonly string[];
-  /** Ships what is left and removes the run's folder. Helper uploads that failed, by kind. */
+  /** Ships what is left and removes the run's folder. Helper uploads that failed and were not told of yet, by kind. */
   close(): Promise<Readonly<Record<string, number>>>;
 }
 
@@ -90,7 +91,8 @@ export async function openRun(
   const settings = runSettings(manifest, modulePath);
   const workDir = join(hosting.workDir, runId);
   const runPlaces = await places.open({ store, runId, manifest, settings, log, signal });
-  const shipper = new Shipper({ store, runId, log, ...(isPatient && { keepTrying: signal, onStoreTrouble }) });
+  const patience = isPatient ? { keepTrying: signal, onStoreTrouble } : {};
+  const shipper = new Shipper({ store, runId, log, ...patience, onFailures: reports.helpersFailed });
   const databases: DatabasePreparation = new DatabasePreparation({
     runId,
     places: runPlaces,
@@ -145,9 +147,9 @@ export async function openRun(
     lostAfterMs: manifest.lost_after_ms ?? undefined,
     secretNames: manifest.secret_names,
     async close() {
-      const failures = { ...(await executor.close()) };
+      await executor.close();
       await rm(workDir, { recursive: true, force: true });
-      return failures;
+      return shipper.takeUntold();
     },
   };
 }

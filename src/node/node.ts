@@ -132,6 +132,7 @@ export class Node implements AsyncDisposable {
         referenceReady: (runId, ready, settle) => this.#referenceReady(runId, ready, settle, true),
         shipped: (runId) => this.#send({ $case: 'shipped', value: { runId } }),
         onStoreTrouble: (trouble) => this.#health.set('store', trouble),
+        helpersFailed: (runId, counts) => this.#helpersFailed(runId, counts),
       });
   }
 
@@ -421,7 +422,12 @@ export class Node implements AsyncDisposable {
       databaseFailed: (database, error) =>
         this.#send({ $case: 'databaseFailed', value: { runId, database, error: describeError(error) } }),
       referenceReady: (reference, settle) => this.#referenceReady(runId, reference, settle),
+      helpersFailed: (counts) => this.#helpersFailed(runId, counts),
     };
+  }
+
+  #helpersFailed(runId: string, counts: Readonly<Record<string, number>>): void {
+    this.#send({ $case: 'helperFailures', value: { runId, counts: { ...counts } } });
   }
 
   #referenceReady(

@@ -47,6 +47,8 @@ export interface ShipperOptions {
   readonly keepTrying?: AbortSignal;
   /** Told when the store refuses a row, and with undefined when it took one again. */
   readonly onStoreTrouble?: (trouble: string | undefined) => void;
+  /** Told when helpers failed, once a tick: how many of each kind since it was told last. */
+  readonly onFailures?: (counts: Readonly<Record<string, number>>) => void;
 }
 
 /** Between two rounds of tries for a row that is kept. */
@@ -55,6 +57,8 @@ const ROUND_MAX_MS = 10_000;
 export class Shipper {
   readonly #options: ShipperOptions;
   readonly #failures = new Map<HelperKind, number>();
+  #untold: Record<string, number> = {};
+  #isTelling = false;
 
   constructor(options: ShipperOptions) {
     this.#options = options;
@@ -63,6 +67,13 @@ export class Shipper {
   /** How many uploads of each helper failed. */
   get failures(): Readonly<Record<string, number>> {
     return Object.fromEntries(this.#failures);
+  }
+
+  /** What failed and was told to nobody; from now on it counts as told. */
+  takeUntold(): Readonly<Record<string, number>> {
+    const counts = this.#untold;
+    this.#untold = {};
+    return counts;
   }
 
   /** Stores a row for good; never throws. */
@@ -106,9 +117,22 @@ export class Shipper {
       return true;
     } catch (error) {
       this.#failures.set(kind, (this.#failures.get(kind) ?? 0) + 1);
+      this.#untold[kind] = (this.#untold[kind] ?? 0) + 1;
+      this.#tellSoon();
       this.#options.log.warn({ helper: kind, error: describeError(error) }, '[upload_back] failed');
       return false;
     }
+  }
+
+  #tellSoon(): void {
+    const { onFailures } = this.#options;
+    if (!onFailures || this.#isTelling) return;
+    this.#isTelling = true;
+    setImmediate(() => {
+      this.#isTelling = false;
+      const counts = this.takeUntold();
+      if (Object.keys(counts).length > 0) onFailures(counts);
+    });
   }
 
   async #store(

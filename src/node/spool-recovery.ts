@@ -52,6 +52,7 @@ export interface RecoveryOptions {
   /** Every reference that was owed to the run is stored, or will never be. */
   readonly shipped: (runId: string) => void;
   readonly onStoreTrouble: (trouble: string | undefined) => void;
+  readonly helpersFailed: (runId: string, counts: Readonly<Record<string, number>>) => void;
 }
 
 type Left<T> = T & { readonly id: number };
@@ -268,10 +269,14 @@ export class SpoolRecovery {
   }
 
   #shipper(runId: string): Shipper {
-    const { store, log, isPatient, signal, onStoreTrouble } = this.#options;
+    const { store, log, isPatient, signal, onStoreTrouble, helpersFailed } = this.#options;
     let shipper = this.#shippers.get(runId);
     if (!shipper) {
-      shipper = new Shipper({ store, runId, log, ...(isPatient && { keepTrying: signal, onStoreTrouble }) });
+      shipper = new Shipper({
+        ...{ store, runId, log },
+        ...(isPatient && { keepTrying: signal, onStoreTrouble }),
+        onFailures: (counts) => helpersFailed(runId, counts),
+      });
       this.#shippers.set(runId, shipper);
     }
     return shipper;

@@ -53,6 +53,7 @@ export async function fetch(flags: Flags, context: CliContext): Promise<number> 
         unreadable_rows: result.unreadableRows,
         stray_rows: result.strayRows,
         results_problem: result.resultsProblem ?? null,
+        helper_failures: result.helperFailures,
         paths: {
           store: shared.storeFolder(store) ?? store.url,
           out: outDir,

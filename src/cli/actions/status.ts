@@ -9,7 +9,7 @@ import { clusterOf, type Cluster } from '../cluster.ts';
 import type { CliContext } from '../context.ts';
 import { OK } from '../exit-code.ts';
 import type { Flags } from '../flags.ts';
-import { durationText } from '../progress-text.ts';
+import { durationText, helperLines } from '../progress-text.ts';
 import { connect } from '../run-place.ts';
 import { tableText } from '../table.ts';
 
@@ -66,6 +66,9 @@ function print(now: StatusResponse, { out }: CliContext): void {
   if (now.runs.length === 0) out.line('no runs');
   else out.line(`\n${runTable(now.runs)}`);
   for (const { runId, waitingFor } of now.runs) if (waitingFor !== '') out.line(`run ${runId}: ${waitingFor}`);
+  for (const { runId, helperFailures } of now.runs) {
+    for (const line of helperLines(helperFailures)) out.line(`run ${runId}: ${line}`);
+  }
 }
 
 function nodeTable(nodes: readonly NodeStatus[]): string {
@@ -127,6 +130,7 @@ function asJson(now: StatusResponse): Record<string, unknown> {
       waiting: run.waiting,
       out: run.out,
       waiting_for: run.waitingFor || null,
+      helper_failures: run.helperFailures,
     })),
     queue: now.runs.reduce((sum, { waiting }) => sum + waiting, 0),
   };

@@ -10,7 +10,7 @@ import { parseRunId } from '../../kernel/ids.ts';
 import type { CliContext } from '../context.ts';
 import { ERROR_ROWS, exitCodeOfCounts, NOT_FINISHED } from '../exit-code.ts';
 import type { Flags } from '../flags.ts';
-import { plural } from '../progress-text.ts';
+import { helperLines, plural } from '../progress-text.ts';
 import { openView, type ProgressView } from '../progress-view.ts';
 import { placeOf } from '../run-place.ts';
 import * as shared from '../shared-flags.ts';
@@ -45,6 +45,7 @@ export async function wait(flags: Flags, context: CliContext): Promise<number> {
   const counts = await readCounts(store, await readManifest(store, runId));
   const code = codeOf(result, exitCodeOfCounts(counts));
   view[Symbol.dispose]();
+  const failedHelpers = result.status?.helper_failures ?? {};
   const again = `${plural(counts.errors, 'id')} with an error; run them again with: skein resubmit ${runId}${repeated}`;
   const hint = result.kind !== 'done' ? result.hint : code === ERROR_ROWS ? again : undefined;
   if (flags.has('json')) {
@@ -54,6 +55,7 @@ export async function wait(flags: Flags, context: CliContext): Promise<number> {
       JSON.stringify({
         run_id: runId,
         counts,
+        helper_failures: failedHelpers,
         exit_reason: result.kind,
         exit_code: code,
         elapsed_s: elapsedS,
@@ -64,6 +66,7 @@ export async function wait(flags: Flags, context: CliContext): Promise<number> {
     out.line(
       `run ${runId}: ${result.kind}: ${counts.done} of ${counts.expected} rows, ${plural(counts.errors, 'error')}`,
     );
+    for (const line of helperLines(failedHelpers)) out.line(line);
   }
   if (hint !== undefined) err.line(`skein: run ${runId}: ${result.kind}: ${hint}`);
   return code;
@@ -86,6 +89,7 @@ function show(view: ProgressView, { rows, total, status }: RunProgress): void {
     retried: 0,
     lateRows: 0,
     helperFailures: Object.values(status.helper_failures).reduce((sum, count) => sum + count, 0),
+    failedHelpers: status.helper_failures,
   });
 }
 

@@ -15,6 +15,7 @@ const progress = (over: Partial<RunProgress> = {}): RunProgress => ({
   retried: 0,
   lateRows: 0,
   helperFailures: 0,
+  failedHelpers: {},
   ...over,
 });
 const database = (name: string, done: number, inFlight = 0, errors = 0) => ({

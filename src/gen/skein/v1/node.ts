@@ -258,6 +258,7 @@ export interface NodeEvent {
     | { $case: "leaving"; value: Leaving }
     | { $case: "databaseFailed"; value: DatabaseFailed }
     | { $case: "shipped"; value: Shipped }
+    | { $case: "helperFailures"; value: HelperFailures }
     | { $case: "inspected"; value: Inspected }
     | undefined;
 }
@@ -457,11 +458,22 @@ export interface Steal {
 
 export interface RunClosed {
   runId: string;
-  /** Uploads of helpers that failed (they never fail a task), by kind. */
+  /** Uploads of helpers that failed since the last `HelperFailures`, by kind. */
   helperFailures: { [key: string]: number };
 }
 
 export interface RunClosed_HelperFailuresEntry {
+  key: string;
+  value: number;
+}
+
+/** Uploads of helpers that failed since the last such message (they never fail a task), by kind. */
+export interface HelperFailures {
+  runId: string;
+  counts: { [key: string]: number };
+}
+
+export interface HelperFailures_CountsEntry {
   key: string;
   value: number;
 }
@@ -763,6 +775,9 @@ export const NodeEvent: MessageFns<NodeEvent> = {
       case "shipped":
         Shipped.encode(message.event.value, writer.uint32(106).fork()).join();
         break;
+      case "helperFailures":
+        HelperFailures.encode(message.event.value, writer.uint32(114).fork()).join();
+        break;
       case "inspected":
         Inspected.encode(message.event.value, writer.uint32(242).fork()).join();
         break;
@@ -887,6 +902,14 @@ export const NodeEvent: MessageFns<NodeEvent> = {
             message.event = { $case: "shipped", value: Shipped.decode(reader, reader.uint32()) };
             continue;
           }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.event = { $case: "helperFailures", value: HelperFailures.decode(reader, reader.uint32()) };
+            continue;
+          }
           case 30: {
             if (tag !== 242) {
               break;
@@ -951,6 +974,10 @@ export const NodeEvent: MessageFns<NodeEvent> = {
         ? { $case: "databaseFailed", value: DatabaseFailed.fromJSON(object.database_failed) }
         : isSet(object.shipped)
         ? { $case: "shipped", value: Shipped.fromJSON(object.shipped) }
+        : isSet(object.helperFailures)
+        ? { $case: "helperFailures", value: HelperFailures.fromJSON(object.helperFailures) }
+        : isSet(object.helper_failures)
+        ? { $case: "helperFailures", value: HelperFailures.fromJSON(object.helper_failures) }
         : isSet(object.inspected)
         ? { $case: "inspected", value: Inspected.fromJSON(object.inspected) }
         : undefined,
@@ -985,6 +1012,8 @@ export const NodeEvent: MessageFns<NodeEvent> = {
       obj.databaseFailed = DatabaseFailed.toJSON(message.event.value);
     } else if (message.event?.$case === "shipped") {
       obj.shipped = Shipped.toJSON(message.event.value);
+    } else if (message.event?.$case === "helperFailures") {
+      obj.helperFailures = HelperFailures.toJSON(message.event.value);
     } else if (message.event?.$case === "inspected") {
       obj.inspected = Inspected.toJSON(message.event.value);
     }
@@ -1072,6 +1101,12 @@ export const NodeEvent: MessageFns<NodeEvent> = {
       case "shipped": {
         if (object.event?.value !== undefined && object.event?.value !== null) {
           message.event = { $case: "shipped", value: Shipped.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "helperFailures": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "helperFailures", value: HelperFailures.fromPartial(object.event.value) };
         }
         break;
       }
@@ -4192,6 +4227,210 @@ export const RunClosed_HelperFailuresEntry: MessageFns<RunClosed_HelperFailuresE
   },
   fromPartial(object: DeepPartial<RunClosed_HelperFailuresEntry>): RunClosed_HelperFailuresEntry {
     const message = createBaseRunClosed_HelperFailuresEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? 0;
+    return message;
+  },
+};
+
+function createBaseHelperFailures(): HelperFailures {
+  return { runId: "", counts: {} };
+}
+
+export const HelperFailures: MessageFns<HelperFailures> = {
+  encode(message: HelperFailures, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.runId !== "") {
+      writer.uint32(10).string(message.runId);
+    }
+    globalThis.Object.entries(message.counts).forEach(([key, value]: [string, number]) => {
+      HelperFailures_CountsEntry.encode({ key: key as any, value }, writer.uint32(18).fork()).join();
+    });
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): HelperFailures {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseHelperFailures();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.runId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            const entry2 = HelperFailures_CountsEntry.decode(reader, reader.uint32());
+            if (entry2.value !== undefined) {
+              message.counts[entry2.key] = entry2.value;
+            }
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): HelperFailures {
+    return {
+      runId: isSet(object.runId)
+        ? globalThis.String(object.runId)
+        : isSet(object.run_id)
+        ? globalThis.String(object.run_id)
+        : "",
+      counts: isObject(object.counts)
+        ? (globalThis.Object.entries(object.counts) as [string, any][]).reduce(
+          (acc: { [key: string]: number }, [key, value]: [string, any]) => {
+            globalThis.Object.defineProperty(acc, key, {
+              value: globalThis.Number(value),
+              enumerable: true,
+              configurable: true,
+              writable: true,
+            });
+            return acc;
+          },
+          {},
+        )
+        : {},
+    };
+  },
+
+  toJSON(message: HelperFailures): unknown {
+    const obj: any = {};
+    if (message.runId !== "") {
+      obj.runId = message.runId;
+    }
+    if (message.counts) {
+      const entries = globalThis.Object.entries(message.counts) as [string, number][];
+      if (entries.length > 0) {
+        obj.counts = {};
+        entries.forEach(([k, v]) => {
+          obj.counts[k] = Math.round(v);
+        });
+      }
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<HelperFailures>): HelperFailures {
+    return HelperFailures.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<HelperFailures>): HelperFailures {
+    const message = createBaseHelperFailures();
+    message.runId = object.runId ?? "";
+    message.counts = (globalThis.Object.entries(object.counts ?? {}) as [string, number][]).reduce(
+      (acc: { [key: string]: number }, [key, value]: [string, number]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.Number(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    return message;
+  },
+};
+
+function createBaseHelperFailures_CountsEntry(): HelperFailures_CountsEntry {
+  return { key: "", value: 0 };
+}
+
+export const HelperFailures_CountsEntry: MessageFns<HelperFailures_CountsEntry> = {
+  encode(message: HelperFailures_CountsEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== 0) {
+      writer.uint32(16).uint32(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): HelperFailures_CountsEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseHelperFailures_CountsEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.value = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): HelperFailures_CountsEntry {
+    return {
+      key: isSet(object.key) ? globalThis.String(object.key) : "",
+      value: isSet(object.value) ? globalThis.Number(object.value) : 0,
+    };
+  },
+
+  toJSON(message: HelperFailures_CountsEntry): unknown {
+    const obj: any = {};
+    if (message.key !== "") {
+      obj.key = message.key;
+    }
+    if (message.value !== 0) {
+      obj.value = Math.round(message.value);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<HelperFailures_CountsEntry>): HelperFailures_CountsEntry {
+    return HelperFailures_CountsEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<HelperFailures_CountsEntry>): HelperFailures_CountsEntry {
+    const message = createBaseHelperFailures_CountsEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? 0;
     return message;

@@ -297,6 +297,13 @@ export interface RunSummary {
   out: number;
   /** As in WatchRunResponse. */
   waitingFor: string;
+  /** Uploads of helpers that failed so far, by kind. */
+  helperFailures: { [key: string]: number };
+}
+
+export interface RunSummary_HelperFailuresEntry {
+  key: string;
+  value: number;
 }
 
 export interface ShutdownRequest {
@@ -2561,7 +2568,17 @@ export const NodeStatus: MessageFns<NodeStatus> = {
 };
 
 function createBaseRunSummary(): RunSummary {
-  return { runId: "", state: 0, total: 0, rowsOk: 0, rowsError: 0, waiting: 0, out: 0, waitingFor: "" };
+  return {
+    runId: "",
+    state: 0,
+    total: 0,
+    rowsOk: 0,
+    rowsError: 0,
+    waiting: 0,
+    out: 0,
+    waitingFor: "",
+    helperFailures: {},
+  };
 }
 
 export const RunSummary: MessageFns<RunSummary> = {
@@ -2590,6 +2607,9 @@ export const RunSummary: MessageFns<RunSummary> = {
     if (message.waitingFor !== "") {
       writer.uint32(162).string(message.waitingFor);
     }
+    globalThis.Object.entries(message.helperFailures).forEach(([key, value]: [string, number]) => {
+      RunSummary_HelperFailuresEntry.encode({ key: key as any, value }, writer.uint32(66).fork()).join();
+    });
     return writer;
   },
 
@@ -2670,6 +2690,17 @@ export const RunSummary: MessageFns<RunSummary> = {
             message.waitingFor = reader.string();
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            const entry8 = RunSummary_HelperFailuresEntry.decode(reader, reader.uint32());
+            if (entry8.value !== undefined) {
+              message.helperFailures[entry8.key] = entry8.value;
+            }
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2708,6 +2739,33 @@ export const RunSummary: MessageFns<RunSummary> = {
         : isSet(object.waiting_for)
         ? globalThis.String(object.waiting_for)
         : "",
+      helperFailures: isObject(object.helperFailures)
+        ? (globalThis.Object.entries(object.helperFailures) as [string, any][]).reduce(
+          (acc: { [key: string]: number }, [key, value]: [string, any]) => {
+            globalThis.Object.defineProperty(acc, key, {
+              value: globalThis.Number(value),
+              enumerable: true,
+              configurable: true,
+              writable: true,
+            });
+            return acc;
+          },
+          {},
+        )
+        : isObject(object.helper_failures)
+        ? (globalThis.Object.entries(object.helper_failures) as [string, any][]).reduce(
+          (acc: { [key: string]: number }, [key, value]: [string, any]) => {
+            globalThis.Object.defineProperty(acc, key, {
+              value: globalThis.Number(value),
+              enumerable: true,
+              configurable: true,
+              writable: true,
+            });
+            return acc;
+          },
+          {},
+        )
+        : {},
     };
   },
 
@@ -2737,6 +2795,15 @@ export const RunSummary: MessageFns<RunSummary> = {
     if (message.waitingFor !== "") {
       obj.waitingFor = message.waitingFor;
     }
+    if (message.helperFailures) {
+      const entries = globalThis.Object.entries(message.helperFailures) as [string, number][];
+      if (entries.length > 0) {
+        obj.helperFailures = {};
+        entries.forEach(([k, v]) => {
+          obj.helperFailures[k] = Math.round(v);
+        });
+      }
+    }
     return obj;
   },
 
@@ -2753,6 +2820,100 @@ export const RunSummary: MessageFns<RunSummary> = {
     message.waiting = object.waiting ?? 0;
     message.out = object.out ?? 0;
     message.waitingFor = object.waitingFor ?? "";
+    message.helperFailures = (globalThis.Object.entries(object.helperFailures ?? {}) as [string, number][]).reduce(
+      (acc: { [key: string]: number }, [key, value]: [string, number]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.Number(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    return message;
+  },
+};
+
+function createBaseRunSummary_HelperFailuresEntry(): RunSummary_HelperFailuresEntry {
+  return { key: "", value: 0 };
+}
+
+export const RunSummary_HelperFailuresEntry: MessageFns<RunSummary_HelperFailuresEntry> = {
+  encode(message: RunSummary_HelperFailuresEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== 0) {
+      writer.uint32(16).uint32(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RunSummary_HelperFailuresEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRunSummary_HelperFailuresEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.value = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RunSummary_HelperFailuresEntry {
+    return {
+      key: isSet(object.key) ? globalThis.String(object.key) : "",
+      value: isSet(object.value) ? globalThis.Number(object.value) : 0,
+    };
+  },
+
+  toJSON(message: RunSummary_HelperFailuresEntry): unknown {
+    const obj: any = {};
+    if (message.key !== "") {
+      obj.key = message.key;
+    }
+    if (message.value !== 0) {
+      obj.value = Math.round(message.value);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RunSummary_HelperFailuresEntry>): RunSummary_HelperFailuresEntry {
+    return RunSummary_HelperFailuresEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RunSummary_HelperFailuresEntry>): RunSummary_HelperFailuresEntry {
+    const message = createBaseRunSummary_HelperFailuresEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? 0;
     return message;
   },
 };
