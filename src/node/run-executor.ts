@@ -160,6 +160,11 @@ export class RunExecutor {
     });
   }
 
+  /** Uploads of helpers that failed so far, by kind. */
+  get failures(): Readonly<Record<string, number>> {
+    return this.#options.shipper.failures;
+  }
+
   /** While paused nothing new is started: what waits goes back for others to do, what runs goes on. */
   set isPaused(isPaused: boolean) {
     this.#queue.isPaused = isPaused;

@@ -18,12 +18,14 @@ export interface DataDirNode {
   readonly store: ObjectStore;
   readonly actors?: number;
   readonly minFreeBytes?: number;
+  /** Of its spool. */
+  readonly limitBytes?: number;
   /** JSON lines. */
   readonly logPath?: string;
 }
 
 export async function startDataDirNode(options: DataDirNode): Promise<Node> {
-  const { name, dataDir, address, security, store, actors = 2, minFreeBytes = 0, logPath } = options;
+  const { name, dataDir, address, security, store, actors = 2, minFreeBytes = 0, limitBytes, logPath } = options;
   const bootId = randomUUID();
   const log = createLogger(logPath);
   return await Node.start({
@@ -36,7 +38,10 @@ export async function startDataDirNode(options: DataDirNode): Promise<Node> {
     store,
     workDir: join(dataDir, 'work'),
     places: dataDirPlaces({ dataDir, store, locks: new LockKeeper() }),
-    spool: await Spool.open({ dir: join(dataDir, 'spool'), bootId, log, minFreeBytes }),
+    spool: await Spool.open({
+      ...{ dir: join(dataDir, 'spool'), bootId, log, minFreeBytes },
+      ...(limitBytes !== undefined && { limitBytes }),
+    }),
     env: process.env,
     log,
     reconnect: true,

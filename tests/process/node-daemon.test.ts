@@ -115,6 +115,29 @@ describe('a node on a data dir', () => {
     for (const { helperFailures } of head.of('runClosed')) expect(helperFailures).toEqual({});
   });
 
+  it('takes nothing new while its spool is full, says so, and goes on when the store has taken enough of it', async () => {
+    const plan = new FaultPlan({ fault: { kind: 'delay', delayMs: 700 }, on: 'create', name: /attempt-1\.json$/ });
+    const ids = ['shop_1', 'shop_2', 'shop_3', 'shop_4', 'shop_5'];
+    await submit(ids, { settings: { framework: 'noop', query_mode: 'raw' } });
+    await start('one', { store: withFaults(store, plan), limitBytes: 3_000, actors: 1 });
+    await head.openRun('one', 'r1');
+    const troubles = (): string[] => head.of('health', 'one').map(({ trouble }) => trouble);
+    head.batch('one', 'r1', ids);
+    await waitUntil('its spool is full', () => troubles().some((text) => text.startsWith('spool full: ')), 15_000);
+    await waitUntil('all came back or ended', () => Object.keys(head.ends()).length === 5, 15_000);
+    const ends = (): string[] => Object.values(head.ends()).map((words) => words.join(' '));
+    expect(ends(), 'what waited goes back').toContain('returned');
+    await waitUntil('work is taken again', () => troubles().at(-1) === '', 15_000);
+    const again = Object.entries(head.ends()).filter(([, words]) => words.at(-1) === 'returned');
+    // One by one: a batch that fills it again comes back again.
+    for (const [id] of again) {
+      await waitUntil('work is taken', () => troubles().at(-1) === '', 15_000);
+      head.batch('one', 'r1', [id]);
+      await waitUntil(`${id} has ended`, () => head.ends()[id]?.at(-1) === 'ok', 15_000);
+    }
+    expect((await rows()).length).toBe(5);
+  });
+
   it('tells the next head of a reference that no head has heard of, also in its next life, until one has (P-07)', async () => {
     await submit(['shop_1', 'inn_1']);
     const logPath = join(dir, 'log.jsonl');

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 
 import { afterEach, describe, expect, it } from 'vitest';
 
+import { SkeinError } from '../../src/kernel/errors.ts';
 import type { Task } from '../../src/dataset/task.ts';
 import { DEFAULT_MODEL_SETTINGS, type FrameworkSettings, type TaskRow } from '../../src/frameworks/framework.ts';
 import { createLogger } from '../../src/kernel/log.ts';
@@ -22,6 +23,7 @@ import { logName, rowName } from '../../src/store/layout.ts';
 import { createMemoryStore } from '../../src/store/memory.ts';
 import type { ObjectStore } from '../../src/store/port.ts';
 import { checkLeaksAfterEach } from '../helpers/leaks.ts';
+import { namesIn } from '../helpers/store-fixtures.ts';
 import { taskOf } from '../helpers/task-of.ts';
 import { temporaryFolder } from '../helpers/temporary-folder.ts';
 import { waitUntil } from '../helpers/wait-until.ts';
@@ -49,6 +51,8 @@ const task = (instanceId: string): Task => taskOf({ instance_id: instanceId, sel
 interface Rig {
   readonly store: ObjectStore;
   readonly executor: RunExecutor;
+  /** An actor that waits for it goes on: `ends_1`. */
+  readonly letEnd: () => Promise<void>;
   readonly ends: Map<string, TaskEnd>;
   readonly started: string[];
   readonly add: (...ids: string[]) => void;
@@ -66,13 +70,17 @@ async function rig(
     unresponsiveMs?: number;
     exportName?: string;
     faults?: FaultPlan;
+    /** Between two snapshots; default none. */
+    everyMs?: number;
+    /** Names that the store has no room for. */
+    full?: RegExp;
   } = {},
 ): Promise<Rig> {
   const { runId = 'r1', actors = 2, unresponsiveMs = 0, exportName = 'ScriptedTasks' } = options;
-  const { faults = new FaultPlan(), slots = new ActorSlots(actors) } = options;
+  const { faults = new FaultPlan(), slots = new ActorSlots(actors), everyMs = 0, full } = options;
   const { workDir = await temporaryFolder() } = options;
   const plain = createMemoryStore();
-  const store = withFaults(plain, faults);
+  const store = full ? withoutRoom(plain, full) : withFaults(plain, faults);
   const host = new ActorHost({ logDir: join(workDir, 'actors'), env: {} });
   const tasks = new Map<string, Task>();
   const ends = new Map<string, TaskEnd>();
@@ -114,7 +122,7 @@ async function rig(
       location: { module: new URL('../fixtures/actors/scripted-tasks.ts', import.meta.url).href, exportName },
     }),
     shipper,
-    snapshots: new Snapshots({ store, runId, shipper, everyMs: 0 }),
+    snapshots: new Snapshots({ store, runId, shipper, everyMs }),
     uploadBack: await UploadBack.open({
       store: plain,
       runId,
@@ -149,6 +157,7 @@ async function rig(
     logDir: join(workDir, 'logs'),
     store: plain,
     executor,
+    letEnd: () => writeFile(`${databasePath}.go`, ''),
     ends,
     started,
     add(...ids) {
@@ -167,7 +176,67 @@ async function rig(
   };
 }
 
+/** Such a refusal is not tried again. */
+function withoutRoom(store: ObjectStore, names: RegExp): ObjectStore {
+  return new Proxy(store, {
+    get: (target, key) => {
+      const verb = Reflect.get(target, key, target) as unknown;
+      if (typeof verb !== 'function') return verb;
+      return async (name: string, ...rest: unknown[]) => {
+        if (key === 'create' && names.test(name)) throw new SkeinError('DISK_FULL', `${name}: no room`);
+        return (verb as (...args: unknown[]) => unknown).call(target, name, ...rest);
+      };
+    },
+  });
+}
+
 describe('RunExecutor', () => {
+  it('fails no task by an upload of log, bundle or snapshot that fails, and counts each by its kind (U-06, M2, P-33)', async () => {
+    const { add, ends, executor, row, store, letEnd } = await rig({ full: /\/(logs|sessions)\//, everyMs: 20 });
+    add('leaves_1');
+    await waitUntil('a snapshot failed', () => executor.failures['snapshot'] !== undefined);
+    await letEnd();
+    await waitUntil('it has ended', () => ends.size === 1);
+    const failures = await executor.close();
+    expect(ends.get('leaves_1')).toEqual({ kind: 'ok' });
+    expect(await row('leaves_1')).toMatchObject({ phase1_passed: true, error: null });
+    expect(failures).toMatchObject({ log: 1, 'debug-bundle': 1 });
+    expect(await namesIn(store, 'runs/r1/')).toEqual([rowName('r1', 'leaves_1', 1)]);
+  });
+
+  it('says in the row of a lost actor how much the store may lack, and ships the rest behind it (P-06, X-02)', async () => {
+    const { add, ends, executor, row, store, letEnd } = await rig({ everyMs: 50 });
+    const name = 'runs/r1/sessions/dies_1/attempt-1/state';
+    const startedMs = Date.now();
+    add('dies_1');
+    await waitUntil('a snapshot is there', async () => (await store.read(name)) !== undefined);
+    const beforeMs = Date.now();
+    await letEnd();
+    await waitUntil('it has ended', () => ends.size === 1);
+    const endedMs = Date.now();
+    await executor.close();
+    expect(ends.get('dies_1')).toEqual({ kind: 'lost', error: 'actor-lost' });
+    const { synthetic } = (await row('dies_1'))!;
+    expect(synthetic?.reason).toBe('actor-lost');
+    const lastMs = 1000 * (synthetic?.last_snapshot_at ?? 0);
+    expect(lastMs).toBeGreaterThan(startedMs);
+    expect(lastMs).toBeLessThan(endedMs);
+    expect(synthetic?.lost_s).toBeGreaterThanOrEqual(0);
+    // The snapshot that was seen, or a later one.
+    expect(1000 * (synthetic?.lost_s ?? Infinity)).toBeLessThanOrEqual(endedMs - beforeMs + 1_000);
+    expect((await store.read(name))?.bytes.toString(), 'written right before the death').toBe('begun, and died');
+  });
+
+  it('says of an actor that was lost before any snapshot that the store may lack all of it (P-06)', async () => {
+    const { add, ends, row, letEnd, store } = await rig();
+    add('dies_1');
+    await letEnd();
+    await waitUntil('it has ended', () => ends.size === 1);
+    const { synthetic } = (await row('dies_1'))!;
+    expect(synthetic).toMatchObject({ last_snapshot_at: null, lost_s: expect.any(Number) });
+    await waitUntil('its bundle follows', async () => (await namesIn(store, 'runs/r1/sessions/')).length === 1);
+  });
+
   it('stores a row and the log of every task (W-04, X-01)', async () => {
     const { add, ends, executor, row, store } = await rig();
     add('runs_1', 'runs_2', 'errs_1');
