@@ -13,6 +13,7 @@ const BENCHES: Readonly<Record<string, () => Promise<{ run(): Promise<BenchRow[]
   'run-throughput': () => import('./run-throughput.ts'),
   'gcs-throughput': () => import('./gcs-throughput.ts'),
   fetch: () => import('./fetch.ts'),
+  snapshots: () => import('./snapshots.ts'),
   'main-job': () => import('./main-job.ts'),
   'list-runs': () => import('./list-runs.ts'),
   cluster: () => import('./cluster.ts'),

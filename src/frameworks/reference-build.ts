@@ -40,6 +40,7 @@ export async function buildInActor(request: ReferenceBuildRequest, signal?: Abor
     ...request,
     encoder: encoderNamed(encoder),
     lock: () => askForLock(ask, { root: referenceRoot, database, owner }),
+    say: (line) => actor.log(line),
     ...(signal && { signal }),
   });
 }

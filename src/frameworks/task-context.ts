@@ -7,7 +7,8 @@
 import { mkdirSync } from 'node:fs';
 
 import { currentActor } from '../actor/context.ts';
-import { asError, SkeinError } from '../kernel/errors.ts';
+import { SkeinError } from '../kernel/errors.ts';
+import { timedPhase } from '../kernel/timing.ts';
 import type { BuiltReference, TaskAssignment } from './assignment.ts';
 import type { KnownReferences } from './reference-build.ts';
 import type { FrameworkSettings, ReferenceView, SqlOutcome, SqlSession, TaskContext } from './framework.ts';
@@ -90,19 +91,12 @@ export class AttemptContext implements TaskContext {
   /** Runs `work` as a phase of the attempt. A stop that was asked for meanwhile ends the attempt before it. */
   async timed<T>(phase: string, work: () => Promise<T>): Promise<T> {
     if (this.signal.aborted) throw new SkeinError('CANCELLED', `${phase}: the run is being stopped`);
-    const startMs = performance.now();
-    let end = 'done';
-    this.log(`[timing] ${phase} start`);
-    try {
-      return await work();
-    } catch (error) {
-      end = `error: ${asError(error).message.split('\n', 1)[0]}`;
-      throw error;
-    } finally {
-      const elapsedMs = performance.now() - startMs;
-      this.timingsMs[phase] = (this.timingsMs[phase] ?? 0) + elapsedMs;
-      this.log(`[timing] ${phase} ${end} (${(elapsedMs / 1000).toFixed(3)} s)`);
-    }
+    return await timedPhase(
+      phase,
+      (line) => this.log(line),
+      work,
+      (elapsedMs) => (this.timingsMs[phase] = (this.timingsMs[phase] ?? 0) + elapsedMs),
+    );
   }
 
   /** The daemon ships it from now on. One that does not listen has it with the debug bundle. */

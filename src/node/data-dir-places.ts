@@ -20,6 +20,7 @@ import type { ReferenceSource } from '../frameworks/assignment.ts';
 import { encoderIdentity, type EncoderIdentity } from '../frameworks/encoder-identity.ts';
 import { describeError, isSkeinError, SkeinError } from '../kernel/errors.ts';
 import { canonicalJson, parseJson } from '../kernel/json.ts';
+import { timedPhase } from '../kernel/timing.ts';
 import { buildFacts } from '../reference/build-facts.ts';
 import { markerOf } from '../reference/marked-tree.ts';
 import { identityObjectName } from '../reference/setup-upload.ts';
@@ -111,7 +112,7 @@ class DataDirRun implements RunPlaces {
   async prepare(request: PlaceRequest): Promise<PlaceOutcome> {
     const { database } = request;
     const { dataDir } = this.#site;
-    const datasetDir = await this.#dataset(database);
+    const datasetDir = await this.#timed('dataset', database, () => this.#dataset(database));
     const common = { datasetDir, databasePath: databaseFiles(datasetDir, database).sqlite };
     const { framework: combo } = this.#run.settings;
     if (combo.mode === 'oracle' || !encodes(combo)) {
@@ -123,13 +124,18 @@ class DataDirRun implements RunPlaces {
       };
       return { kind: 'ready', place };
     }
-    const cacheFingerprint = await this.#cache(database);
+    const cacheFingerprint = await this.#timed('cache', database, () => this.#cache(database));
     const cacheRoot = join(dataDir, 'caches', cacheFingerprint);
-    const found = await this.#reference(request, cacheFingerprint);
+    const found = await this.#timed('reference', database, () => this.#reference(request, cacheFingerprint));
     if (found.kind === 'not-granted') return found;
     const { root: referenceRoot, reference, seedDigest } = found;
     const place = { ...common, cacheRoot, referenceRoot, reference, ...(seedDigest !== undefined && { seedDigest }) };
     return { kind: 'ready', place };
+  }
+
+  #timed<T>(phase: string, database: string, work: () => Promise<T>): Promise<T> {
+    const { log, runId } = this.#run;
+    return timedPhase(`${phase} ${database}`, (line) => log.info({ run: runId, database }, line), work);
   }
 
   async #dataset(database: string): Promise<string> {

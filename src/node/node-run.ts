@@ -8,6 +8,7 @@ import type { ActorRuntime, ActorService } from '../driver/runtime.ts';
 import { SkeinError } from '../kernel/errors.ts';
 import type { Logger } from '../kernel/log.ts';
 import { Secrets } from '../kernel/secrets.ts';
+import { timedPhase } from '../kernel/timing.ts';
 import { readManifest } from '../run/manifest.ts';
 import type { ObjectStore } from '../store/port.ts';
 import type { ActorSlots } from './actor-slots.ts';
@@ -90,7 +91,9 @@ export async function openRun(
   const modulePath = bundle ? await ensureFramework({ store, dir: frameworksDir, signal }, bundle.digest) : undefined;
   const settings = runSettings(manifest, modulePath);
   const workDir = join(hosting.workDir, runId);
-  const runPlaces = await places.open({ store, runId, manifest, settings, log, signal });
+  // Dataset and setup as far as the run needs them before its first task.
+  const opening = () => places.open({ store, runId, manifest, settings, log, signal });
+  const runPlaces = await timedPhase(`places of ${runId}`, (line) => log.info({ run: runId }, line), opening);
   const patience = isPatient ? { keepTrying: signal, onStoreTrouble } : {};
   const shipper = new Shipper({ store, runId, log, ...patience, onFailures: reports.helpersFailed });
   const databases: DatabasePreparation = new DatabasePreparation({
@@ -107,6 +110,7 @@ export async function openRun(
     runId,
     settings,
     shipper,
+    log,
     signal,
     ...(isPatient && { patienceMs: FLUSH_PATIENCE_MS }),
     placeOf: (database) => databases.placeOf(database),

@@ -13,7 +13,9 @@ import { join } from 'node:path';
 import type { TaskAssignment, TaskOutcome } from '../frameworks/assignment.ts';
 import { failPoint } from '../kernel/failpoint.ts';
 import { parseJson } from '../kernel/json.ts';
+import type { Logger } from '../kernel/log.ts';
 import { sleep } from '../kernel/retry.ts';
+import { timedPhase } from '../kernel/timing.ts';
 import { buildFacts, readIdentityRecord } from '../reference/build-facts.ts';
 import { localReference } from '../reference/local-reference.ts';
 import { markerOf, type MarkerLook } from '../reference/marked-tree.ts';
@@ -61,6 +63,7 @@ export interface UploadBackOptions {
   readonly runId: string;
   readonly settings: RunSettings;
   readonly shipper: Shipper;
+  readonly log: Logger;
   /** Where a database of the run is on this machine, undefined while no task of it came. */
   readonly placeOf: (database: string) => DatabasePlace | undefined;
   /** Fires when the node stops. */
@@ -167,7 +170,7 @@ export class UploadBack {
   }
 
   async #shipNow(database: string, actor: string): Promise<void> {
-    const { store, runId, settings, signal, placeOf } = this.#options;
+    const { store, runId, settings, signal, placeOf, log } = this.#options;
     const place = placeOf(database);
     if (place?.reference.kind !== 'build') return;
     const { referenceRoot } = place;
@@ -183,15 +186,9 @@ export class UploadBack {
       return;
     }
     const shard = shardId(hostname(), process.pid, actor);
-    const outcome = await uploadShard({
-      store,
-      runId,
-      shard,
-      database,
-      referenceRoot,
-      signal,
-      ...(epoch > 0 && { epoch }),
-    });
+    const upload = { store, runId, shard, database, referenceRoot, signal, ...(epoch > 0 && { epoch }) };
+    const say = (line: string): void => log.info({ run: runId, database, shard }, line);
+    const outcome = await timedPhase(`upload of the reference of ${database}`, say, () => uploadShard(upload));
     if (outcome.kind === 'absent') return;
     // As it stood before: one that was replaced meanwhile is looked at again.
     this.#shipped.set(database, marker!.stamp);

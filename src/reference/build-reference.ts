@@ -15,6 +15,7 @@ import { SkeinError } from '../kernel/errors.ts';
 import { failPoint } from '../kernel/failpoint.ts';
 import { parseName } from '../kernel/ids.ts';
 import { throwIfCancelled } from '../kernel/retry.ts';
+import { timedPhase } from '../kernel/timing.ts';
 import { VERSION } from '../kernel/version.ts';
 import { fileSystemError } from '../store/fs-errors.ts';
 import { MARKERS } from '../store/layout.ts';
@@ -47,6 +48,8 @@ export interface ReferenceRequest {
   readonly runId?: string;
   readonly epoch?: number;
   readonly signal?: AbortSignal;
+  /** Takes the `[timing]` lines of the phases, each as it begins and ends (V-24). */
+  readonly say?: (line: string) => void;
 }
 
 export interface Reference extends LoadedReference {
@@ -68,7 +71,7 @@ export async function buildReference(request: ReferenceRequest): Promise<Referen
   parseName('database', database);
   const root = resolve(request.referenceRoot);
   const timingsMs: Record<string, number> = {};
-  const wanted = await timed(timingsMs, 'assess', () => wantedIdentity(datasetDir, database, encoder));
+  const wanted = await timed(request, timingsMs, 'assess', () => wantedIdentity(datasetDir, database, encoder));
   const first = await assessReference(root, database, wanted);
   if (first.kind === 'fresh' && !force) {
     await sweepTemps(root, database, false);
@@ -76,11 +79,11 @@ export async function buildReference(request: ReferenceRequest): Promise<Referen
   }
   if (first.kind === 'kept' && !force) throw keptError(root, database, first.found, wanted);
 
-  const cache = await timed(timingsMs, 'cache', () =>
+  const cache = await timed(request, timingsMs, 'cache', () =>
     ensureCache({ dataset: { dir: datasetDir }, database, cacheRoot, force }),
   );
   throwIfCancelled(signal, `building the reference of ${database}`);
-  const lock = await timed(timingsMs, 'lock', () => request.lock());
+  const lock = await timed(request, timingsMs, 'lock', () => request.lock());
   try {
     const identity = { ...wanted, inputFingerprint: cache.fingerprint };
     const now = await assessReference(root, database, identity);
@@ -124,10 +127,11 @@ async function build(request: ReferenceRequest, site: Site): Promise<boolean> {
       sessionsDir: join(setupSessionsRoot, database),
       timingsMs,
       signal,
+      say: request.say,
     });
     throwIfCancelled(signal, `building the reference of ${database}`);
     failPoint('reference.before-commit');
-    const outcome = await timed(timingsMs, 'commit', async () => {
+    const outcome = await timed(request, timingsMs, 'commit', async () => {
       await lock.verify();
       return commitTree({
         tree,
@@ -195,13 +199,18 @@ async function load(root: string, database: string, timingsMs: Record<string, nu
   return { ...loaded, wasBuilt: false, digest: record?.content_digest ?? '', timingsMs };
 }
 
-async function timed<T>(timingsMs: Record<string, number>, phase: string, work: () => Promise<T>): Promise<T> {
-  const startMs = performance.now();
-  try {
-    return await work();
-  } finally {
-    timingsMs[phase] = (timingsMs[phase] ?? 0) + (performance.now() - startMs);
-  }
+function timed<T>(
+  { say = () => {} }: ReferenceRequest,
+  timingsMs: Record<string, number>,
+  phase: string,
+  work: () => Promise<T>,
+): Promise<T> {
+  return timedPhase(
+    `reference.${phase}`,
+    say,
+    work,
+    (elapsedMs) => (timingsMs[phase] = (timingsMs[phase] ?? 0) + elapsedMs),
+  );
 }
 
 function isSystemError(error: unknown): boolean {

@@ -15,6 +15,7 @@ import type { KbRow } from '../dataset/task.ts';
 import { SkeinError } from '../kernel/errors.ts';
 import { failPoint } from '../kernel/failpoint.ts';
 import { jsonBytes } from '../kernel/json.ts';
+import { timedPhase } from '../kernel/timing.ts';
 import { fsyncDirectory, writeTemp } from '../store/durable-file.ts';
 import { MARKERS } from '../store/layout.ts';
 import { annotateMemories } from './annotate.ts';
@@ -48,11 +49,13 @@ export interface TreeRequest {
   /** Filled in by phase. */
   readonly timingsMs: Record<string, number>;
   readonly signal?: AbortSignal | undefined;
+  /** Takes `[timing]` lines (V-24). */
+  readonly say?: ((line: string) => void) | undefined;
 }
 
 /** Makes the tree, marker last. The digest of its content. @throws SkeinError CANCELLED | CORRUPT | UNAVAILABLE */
 export async function buildTree(request: TreeRequest): Promise<string> {
-  const { database, cacheDir, tree, inputFingerprint, timingsMs } = request;
+  const { database, cacheDir, tree, inputFingerprint, timingsMs, say = () => {} } = request;
   let phaseStartMs = performance.now();
   const phase = (name: string): void => {
     timingsMs[name] = performance.now() - phaseStartMs;
@@ -71,7 +74,7 @@ export async function buildTree(request: TreeRequest): Promise<string> {
   phase('copy');
 
   const kb = await readKbRows(tree);
-  const { results, models, before } = await encode(request, kb);
+  const { results, models, before } = await timedPhase('reference.encode', say, () => encode(request, kb));
   phase('encode');
 
   await writeModels(tree, database, models, before);

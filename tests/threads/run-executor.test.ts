@@ -128,6 +128,7 @@ async function rig(
       runId,
       placeOf: (database) => databases.placeOf(database),
       shipper,
+      log: createLogger(),
       signal,
       settings: {
         framework: SETTINGS,

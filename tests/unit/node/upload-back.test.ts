@@ -42,6 +42,7 @@ async function openUploadBack(store: ObjectStore, referenceRoot: string, more: o
     store,
     runId: 'r1',
     shipper: new Shipper({ store, runId: 'r1', log: createLogger() }),
+    log: createLogger(),
     signal: new AbortController().signal,
     placeOf: () => ({
       datasetDir: referenceRoot,
