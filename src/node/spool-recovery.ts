@@ -273,7 +273,9 @@ export class SpoolRecovery {
     let shipper = this.#shippers.get(runId);
     if (!shipper) {
       shipper = new Shipper({
-        ...{ store, runId, log },
+        store,
+        runId,
+        log,
         ...(isPatient && { keepTrying: signal, onStoreTrouble }),
         onFailures: (counts) => helpersFailed(runId, counts),
       });

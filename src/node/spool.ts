@@ -184,7 +184,13 @@ export class Spool implements AsyncDisposable {
     if (!keepsStarts) return undefined;
     const header: SpoolStart = {
       kind: 'start',
-      ...{ runId, instanceId, attempt, database, bootId, scratchDir, sessionsRoot },
+      runId,
+      instanceId,
+      attempt,
+      database,
+      bootId,
+      scratchDir,
+      sessionsRoot,
       startedMs: Date.now(),
     };
     const id = this.#journal.append(header);

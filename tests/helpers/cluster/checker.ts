@@ -9,6 +9,7 @@
  */
 import { createHash } from 'node:crypto';
 
+import { TRANSCRIPT_FILE } from '../../../src/frameworks/transcript.ts';
 import type { NoopRecord } from '../../../src/frameworks/noop.ts';
 import { canonicalRow, groupRowPaths, isSyntheticRow, type RowFile } from '../../../src/run/canonical-row.ts';
 import { readStatus } from '../../../src/run/status.ts';
@@ -117,8 +118,10 @@ export class Checker {
     // The state first: whatever it says must hold for the rows that are read after it.
     const status = await readStatus(this.#store, runId);
     const now = new Map<string, string>();
-    for await (const { name, generation } of listAll(this.#store, prefix))
-      now.set(name.slice(prefix.length), generation);
+    for await (const { name, generation } of listAll(this.#store, prefix)) {
+      // A transcript lies beside the rows and grows.
+      if (!name.endsWith(`/${TRANSCRIPT_FILE}`)) now.set(name.slice(prefix.length), generation);
+    }
     for (const [path, { generation }] of run.rows) {
       const standing = now.get(path);
       if (standing !== generation) {

@@ -9,6 +9,7 @@ import { SkeinError } from '../../../src/kernel/errors.ts';
 import { DEFAULT_MODEL_SETTINGS } from '../../../src/frameworks/framework.ts';
 import { createLogger } from '../../../src/kernel/log.ts';
 import { Shipper } from '../../../src/node/shipper.ts';
+import { Snapshots } from '../../../src/node/snapshots.ts';
 import type { TaskEnd } from '../../../src/node/task-end.ts';
 import { TaskShipping } from '../../../src/node/task-shipping.ts';
 import { UploadBack } from '../../../src/node/upload-back.ts';
@@ -43,6 +44,7 @@ async function ship(refused = /^$/) {
     store,
     runId: 'r1',
     shipper,
+    log,
     signal: new AbortController().signal,
     placeOf: () => ({ ...place, reference: { kind: 'build', epoch: 0 } }),
     settings: {
@@ -58,6 +60,7 @@ async function ship(refused = /^$/) {
       databases: ['shop'],
       taskCount: 1,
       actorBlockTimeoutMs: 0,
+      snapshotEveryMs: 0,
     },
   });
   const ends: TaskEnd[] = [];
@@ -65,7 +68,10 @@ async function ship(refused = /^$/) {
   const shipping = new TaskShipping({ runId: 'r1', shipper, uploadBack, spool: undefined, log, ended });
   const task = taskOf({ instance_id: 'shop_1', selected_database: 'shop' });
   const assignment = { task, scratchDir, setupSessionsRoot: sessions };
-  const rest = { assignment, actor: { name: 'a0' }, startedMs: 0, log: Buffer.from('hello\n') } as unknown as Shipped;
+  const all = new Snapshots({ store, runId: 'r1', shipper, everyMs: 0 });
+  const snapshots = all.begin({ instanceId: 'shop_1', attempt: 1, scratchDir: scratchDir! });
+  const left = { assignment, actor: { name: 'a0' }, startedMs: 0, log: Buffer.from('hello\n'), snapshots };
+  const rest = left as unknown as Shipped;
   shipping.ship({ instanceId: 'shop_1', attempt: 1, database: 'shop' }, blankRow(task, 1), rest);
   await shipping.settle(0);
   return { created, ends, failures: shipper.failures };

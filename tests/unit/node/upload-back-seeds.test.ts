@@ -24,6 +24,7 @@ test('what a peer built on the same disk is shipped, what the bucket seeded is n
     store,
     runId: 'r1',
     shipper: new Shipper({ store, runId: 'r1', log: createLogger() }),
+    log: createLogger(),
     signal: new AbortController().signal,
     placeOf: () => ({
       datasetDir: temp.dir,
@@ -45,6 +46,7 @@ test('what a peer built on the same disk is shipped, what the bucket seeded is n
       databases: ['shop', 'zoo'],
       taskCount: 2,
       actorBlockTimeoutMs: 0,
+      snapshotEveryMs: 0,
     },
   });
   expect(await uploadBack.flush()).toBe(true);
