@@ -19,6 +19,7 @@ import pLimit from 'p-limit';
 import { TRANSCRIPT_FILE } from '../frameworks/transcript.ts';
 import { sha256 } from '../kernel/digest.ts';
 import { asError, isSkeinError, SkeinError } from '../kernel/errors.ts';
+import { maskedBytes } from '../kernel/mask.ts';
 import { isGone } from '../reference/marked-tree.ts';
 import { callPatiently, createOrConfirm, overwrite, type PersistOptions } from '../store/create-or-confirm.ts';
 import { breath, readWhole } from '../store/descriptor.ts';
@@ -159,7 +160,7 @@ export class ScratchMirror {
     const sent = this.#sent!;
     let bytes: Buffer;
     try {
-      bytes = await readWhole(join(dir, path));
+      bytes = maskedBytes(await readWhole(join(dir, path))) as Buffer;
     } catch (error) {
       if (isGone(error)) return undefined;
       throw error;
