@@ -8,6 +8,7 @@ import { fetchRun, type FetchOptions, type FetchResult } from '../../../src/head
 import { withFolderLock } from '../../../src/head/folder-lock.ts';
 import { describeMerge } from '../../../src/reference/merge-report.ts';
 import { uploadShard } from '../../../src/reference/shard.ts';
+import { beginResubmit } from '../../../src/run/resubmit.ts';
 import { readCounts } from '../../../src/run/run-counts.ts';
 import { makeStatus, writeStatus } from '../../../src/run/status.ts';
 import { lostRow } from '../../../src/run/synthetic-row.ts';
@@ -136,6 +137,17 @@ describe('fetch', () => {
     const last = await scene.fetch();
     expect(last).toMatchObject({ exitKind: 'ok', counts: { ok: 3, errors: 0 } });
     expect(rowsIn(last.paths.resultsDb)).toBe(3);
+  });
+
+  it('counts what was resubmitted as missing until the new attempt has a row, though no row changed meanwhile (L-12)', async () => {
+    await using scene = await Scene.make(['shop_1', 'zoo_1']);
+    await putRow(scene.store, row('shop_2', { error: 'quota' }));
+    expect(await scene.fetch()).toMatchObject({ exitKind: 'errors', counts: { errors: 1, missing: 0 } });
+    const begun = { store: scene.store, manifest: manifestOf(IDS), reason: 'quota', by: 'me' };
+    expect(await beginResubmit(begun)).toMatchObject({ attempt: 2, ids: ['shop_2'] });
+    expect(await scene.fetch()).toMatchObject({ exitKind: 'partial', counts: { ok: 2, errors: 0, missing: 1 } });
+    await putRow(scene.store, row('shop_2'), 2);
+    expect(await scene.fetch()).toMatchObject({ exitKind: 'ok', counts: { ok: 3, missing: 0 } });
   });
 
   it('reads nothing a second time that did not change, and what did change anew (Q-17)', async () => {
