@@ -378,7 +378,7 @@ export class RunExecutor {
     reports.started(queued);
     const log = new LogSlice(actor.logPath);
     const unwatch = this.#trimmer.watch(log);
-    const snapshots = all.begin({ ...queued, scratchDir: assignment.scratchDir });
+    const snapshots = all.begin({ ...queued, scratchDir: assignment.scratchDir, log });
     const left = { assignment, actor, startedMs, snapshots };
     try {
       const outcome = await actor.runTask(assignment);

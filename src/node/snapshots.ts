@@ -15,6 +15,8 @@ import pLimit from 'p-limit';
 
 import { backoffMs } from '../kernel/retry.ts';
 import type { ObjectStore } from '../store/port.ts';
+import type { LogSlice } from './log-slice.ts';
+import { PartialLog } from './partial-log.ts';
 import { ScratchMirror } from './scratch-mirror.ts';
 import type { Shipper } from './shipper.ts';
 
@@ -30,6 +32,8 @@ export interface SnapshotTask {
   readonly instanceId: string;
   readonly attempt: number;
   readonly scratchDir: string;
+  /** What it prints; absent: no part of it is sent before its end. */
+  readonly log?: Pick<LogSlice, 'peek' | 'printedBytes'>;
 }
 
 /** Passes at a time over all tasks of a run: rows go first. */
@@ -67,6 +71,7 @@ export class Snapshots {
 export class AttemptSnapshots {
   readonly #options: SnapshotsOptions;
   readonly #mirror: ScratchMirror;
+  readonly #log: PartialLog | undefined;
   readonly #limit: <T>(work: () => Promise<T>) => Promise<T>;
   readonly #onStop: () => void;
   #timer: NodeJS.Timeout | undefined;
@@ -78,7 +83,7 @@ export class AttemptSnapshots {
 
   constructor(
     options: SnapshotsOptions,
-    { instanceId, attempt, scratchDir: dir }: SnapshotTask,
+    { instanceId, attempt, scratchDir: dir, log: slice }: SnapshotTask,
     limit: <T>(work: () => Promise<T>) => Promise<T>,
     onStop: () => void,
   ) {
@@ -87,6 +92,7 @@ export class AttemptSnapshots {
     this.#limit = limit;
     this.#onStop = onStop;
     this.#mirror = new ScratchMirror({ store, runId, instanceId, attempt, dir });
+    this.#log = slice && new PartialLog({ store, runId, instanceId, attempt, slice });
     if (everyMs > 0) this.#schedule(everyMs);
   }
 
@@ -118,7 +124,11 @@ export class AttemptSnapshots {
    */
   async finish(isLate: boolean): Promise<void> {
     this.stop();
-    await this.#mirror.pass({ isFinal: true, isLate });
+    try {
+      await this.#mirror.pass({ isFinal: true, isLate });
+    } finally {
+      await this.#log?.finish();
+    }
   }
 
   #schedule(ms: number): void {
@@ -140,6 +150,7 @@ export class AttemptSnapshots {
       return await shipper.helper('snapshot', async () => {
         try {
           ({ held } = await this.#mirror.pass({ isFinal: false, tries: TRIES, signal: pass.signal }));
+          await this.#log?.pass({ tries: TRIES, signal: pass.signal });
         } catch (error) {
           // The final pass takes its place.
           if (!pass.signal.aborted) throw error;

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 
 import { createLogger } from '../../../src/kernel/log.ts';
+import { LogSlice } from '../../../src/node/log-slice.ts';
 import { Shipper } from '../../../src/node/shipper.ts';
 import { Snapshots, type AttemptSnapshots } from '../../../src/node/snapshots.ts';
 import { FaultPlan, withFaults } from '../../../src/store/faults.ts';
@@ -104,5 +105,25 @@ test('the end of a task takes the place of a snapshot that hangs, which counts a
   await waitUntil('the snapshot hangs', () => plan.fired.length === 1);
   await attempt.finish(false);
   expect(await transcript()).toBe('"one"\n');
+  expect(shipper.failures).toEqual({});
+});
+
+test('what a task prints goes with its snapshots, and makes way for the whole log (P-06)', async () => {
+  const memory = createMemoryStore();
+  const logPath = join(await temporaryFolder(), 'actor.log');
+  await writeFile(logPath, 'of the task before\n');
+  const shipper = new Shipper({ store: memory, runId: 'r1', log: createLogger() });
+  const snapshots = new Snapshots({ store: memory, runId: 'r1', shipper, everyMs: 20 });
+  const log = new LogSlice(logPath);
+  const attempt = snapshots.begin({ instanceId: 'shop_1', attempt: 1, scratchDir: join(logPath, '..', 'none'), log });
+  const partial = async () => (await memory.read('runs/r1/logs/shop_1/attempt-1.partial.log'))?.bytes.toString();
+  await appendFile(logPath, 'one\n');
+  await waitUntil('the first line', async () => (await partial()) === 'one\n');
+  await appendFile(logPath, 'two\n');
+  await waitUntil('the second line', async () => (await partial()) === 'one\ntwo\n');
+  attempt.stop();
+  await shipper.taskLog('shop_1', 1, log.read());
+  await attempt.finish(false);
+  expect(await namesIn(memory, '')).toEqual(['runs/r1/logs/shop_1/attempt-1.log']);
   expect(shipper.failures).toEqual({});
 });
