@@ -1,6 +1,7 @@
 /** What a node sees of itself at one moment, for somebody who looks why things do not go on (V-04, P-04, P-05). */
 import { ActorPhase, type HostedActor, type Inspect, type Inspected } from '../gen/skein/v1/node.ts';
 import { lastLines } from '../kernel/file-tail.ts';
+import { masked } from '../kernel/mask.ts';
 import type { ActorSight } from './run-executor.ts';
 
 /** Of what a task printed: enough to see where it stands. */
@@ -39,6 +40,6 @@ function hosted(runId: string, { kind, name, logPath, task, startedMs }: ActorSi
     attempt: task?.attempt ?? 0,
     database: task?.database ?? '',
     runningMs: startedMs === undefined ? 0 : Math.max(0, Date.now() - startedMs),
-    lastLines: task ? lastLines(logPath, TASK_LOG) : [],
+    lastLines: task ? lastLines(logPath, TASK_LOG).map(masked) : [],
   };
 }

@@ -4,13 +4,17 @@
  *
  * Not here: when it is sent (`snapshots.ts`), what is left out of a long one (`log-slice.ts`).
  *
- * Invariants: L1 a task that printed nothing new since the last pass costs a stat. L2 nothing is sent once the task has ended. L3
- * it is taken away only when the whole log is stored.
+ * Invariants: L1 only whole lines are sent, without the secrets that this process knows. L2 a task that printed nothing new
+ * since the last pass costs a stat. L3 nothing is sent once the task has ended. L4 it is taken away only when the whole log is
+ * stored.
  */
+import { maskedBytes } from '../kernel/mask.ts';
 import { callPatiently, createOrConfirm, overwrite, type PersistOptions } from '../store/create-or-confirm.ts';
 import { logName, partialLogName } from '../store/layout.ts';
 import type { ObjectStore } from '../store/port.ts';
 import type { LogSlice } from './log-slice.ts';
+
+const LINE_FEED = 10;
 
 export interface PartialLogOptions {
   readonly store: ObjectStore;
@@ -54,7 +58,9 @@ export class PartialLog {
     const { store, runId, instanceId, attempt, slice } = this.#options;
     const printed = slice.printedBytes;
     if (printed === this.#sentBytes) return;
-    const bytes = slice.peek();
+    const peeked = slice.peek();
+    // A line that is still being written may hold a part of a secret, which nobody would know as one.
+    const bytes = maskedBytes(peeked.subarray(0, peeked.lastIndexOf(LINE_FEED) + 1));
     if (bytes.byteLength === 0) return;
     const name = partialLogName(runId, instanceId, attempt);
     this.#isSent = true;

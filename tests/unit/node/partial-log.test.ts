@@ -3,6 +3,8 @@ import { join } from 'node:path';
 
 import { beforeEach, describe, expect, it } from 'vitest';
 
+import { knowSecrets } from '../../../src/kernel/mask.ts';
+import { Secrets } from '../../../src/kernel/secrets.ts';
 import { LogSlice } from '../../../src/node/log-slice.ts';
 import { PartialLog } from '../../../src/node/partial-log.ts';
 import { logName, partialLogName } from '../../../src/store/layout.ts';
@@ -38,6 +40,17 @@ describe('the log of a running task', () => {
     appendFileSync(path, 'two\n');
     await partial.pass();
     expect(await stored()).toBe('one\ntwo\n');
+  });
+
+  it('shows no secret that this process knows, nor a line that is still being written', async () => {
+    using _known = knowSecrets(new Secrets({ MODEL_KEY: 'canary-0123456789' }));
+    const { partial } = begin();
+    appendFileSync(path, 'with canary-0123456789\nand cana');
+    await partial.pass();
+    expect(await stored()).toBe('with [secret MODEL_KEY]\n');
+    appendFileSync(path, 'ry-0123456789 again\n');
+    await partial.pass();
+    expect(await stored()).toBe('with [secret MODEL_KEY]\nand [secret MODEL_KEY] again\n');
   });
 
   it('goes on where it was cut back meanwhile', async () => {
