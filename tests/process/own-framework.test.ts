@@ -46,7 +46,7 @@ export default class Unready {
 `;
 
 describe('a framework of one’s own', () => {
-  it('solves twelve of the example’s tasks without a model, by the reference alone (V-28, 3B-06)', async () => {
+  it('solves twelve of the example’s tasks without a model, by the reference alone (V-28)', async () => {
     const cwd = await temporaryFolder();
     const end = await runCli(submit(AGENT, 'all', '--actors', '2'), { cwd });
     expect(end.code, diary(end)).toBe(0);
@@ -59,7 +59,7 @@ describe('a framework of one’s own', () => {
     expect(await readdir(storeOf(cwd, 'frameworks'))).toEqual([`${row['framework_digest'] as string}.mjs`]);
   });
 
-  it('keeps what it knows from task to task of one actor, and is given its options (W-02)', async () => {
+  it('keeps what it knows from task to task of one actor, is given its options, and is judged by its SQL as it is (W-02, 3B-06)', async () => {
     const cwd = await folderWith(
       'counting.ts',
       `import type { AgentContext, AgentSettings, AgentTask, Framework, SetupContext } from 'skein/framework';
@@ -73,7 +73,8 @@ describe('a framework of one’s own', () => {
           this.#sum += this.#step;
           usage.add({ prompt_tokens: 5, cost_usd: 0.5 });
           usage.add({ prompt_tokens: 6 });
-          return { fields: { sum: this.#sum, setups, keys: Object.keys(task).sort(), has_scratch: scratchDir !== '' } };
+          const sql = task.instance_id === 'ferries_2' ? 'SELECT fareclass, sum(ticketcount * unitprice) FROM fares GROUP BY 1' : null;
+          return { sql, fields: { sum: this.#sum, setups, keys: Object.keys(task).sort(), has_scratch: scratchDir !== '' } };
         }
         close() { console.log('closed after ' + this.#sum); }
       }`,
@@ -83,7 +84,7 @@ describe('a framework of one’s own', () => {
       submit('./counting.ts', ids.join(), '--query-mode', 'raw', '--framework-options', '{"step": 7}'),
       { cwd },
     );
-    // It submits nothing, and that is no error.
+    // It submits nothing for two of them, and that is no error.
     expect(end.code, diary(end)).toBe(0);
     const rows = await Promise.all(ids.map((id) => rowOf(cwd, id)));
     expect(rows.map((row) => row['sum'])).toEqual([7, 14, 21]);
@@ -96,6 +97,7 @@ describe('a framework of one’s own', () => {
       has_scratch: true,
       usage: { prompt_tokens: 11, n_calls: 2, cost_usd: 0.5 },
     });
+    expect(rows[1]).toMatchObject({ query_mode: 'raw', submission_status: 'passed_phase1' });
     expect(await logOf(cwd, 'ferries_1')).toContain('set up');
     // Raw: nothing was built.
     await expect(readdir(join(cwd, 'skein-data', 'slayer_models_otf'))).rejects.toThrow('ENOENT');
@@ -234,6 +236,10 @@ export default (): { runTask(task: AgentTask, context: AgentContext): Promise<un
     expect(await rowOf(cwd, 'beehives_3')).toMatchObject({ kb: open['kb'], is_on_disk: true, is_fresh: true });
     const bundle = await readdir(storeOf(cwd, 'runs', 'r1', 'sessions', 'beehives_2', 'attempt-1'));
     expect(bundle).toContain('slayer_storage');
+    const rows = storeOf(cwd, 'runs', 'r1', 'rows', 'beehives_2');
+    expect(await readFile(join(rows, 'partial_transcript.jsonl'), 'utf8')).toBe(
+      '{"role":"agent","content":"looked"}\n',
+    );
     const reference = await readFile(
       join(cwd, 'skein-data', 'slayer_models_otf', 'beehives', 'models', 'beehives', 'inspections.yaml'),
       'utf8',

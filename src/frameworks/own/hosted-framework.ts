@@ -102,7 +102,7 @@ export class HostedFramework implements Framework {
         return context.scratchDir;
       },
       log: (line) => context.log(line),
-      transcript: (message) => (context as unknown as { transcript?: (m: unknown) => void }).transcript?.(message),
+      transcript: (message) => context.transcript(message),
       sql: () => (session ??= preparedSession(task, context)),
       store: () => (knowledge ??= this.#knowledge(task, context)),
     };
