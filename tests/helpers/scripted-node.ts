@@ -220,6 +220,11 @@ export class ScriptedNode implements AsyncDisposable {
     this.#link?.send({ $case: 'runOpened', value: { runId, hasSecrets: this.secrets.has(runId) } });
   }
 
+  /** Uploads of helpers that failed. */
+  helpersFailed(runId: string, counts: Record<string, number>): void {
+    this.#link?.send({ $case: 'helperFailures', value: { runId, counts } });
+  }
+
   #obey(order: Order): void {
     this.orders.push(order);
     switch (order.$case) {

@@ -191,6 +191,11 @@ const CASES: readonly Case[] = [
   { what: 'actors below zero', args: `${ALL} --actors=-1`, says: ['--actors', '"-1"'] },
   { what: 'actors as a hexadecimal', args: `${ALL} --actors 0x2`, says: ['--actors', '"0x2"'] },
   { what: 'a broken actor', args: `${ALL} --actors 1.5`, says: ['--actors', '"1.5"'] },
+  {
+    what: 'an interval of snapshots in words',
+    args: `${ALL} --snapshot-every often`,
+    says: ['--snapshot-every', '"often"'],
+  },
   { what: 'grace in words', args: `${ALL} --grace soon`, says: ['--grace', '"soon"'] },
   { what: 'a timeout of nothing', args: `${ALL} --sql-timeout-ms 0`, says: ['--sql-timeout-ms', '"0"'] },
   {
@@ -343,6 +348,11 @@ const CASES: readonly Case[] = [
     what: 'a node for nobody',
     args: 'start --address 127.0.0.1:@free --connect-timeout 0.2',
     says: ['--address', 'nothing listens'],
+  },
+  {
+    what: 'a spool that one row would fill',
+    args: 'start --address 127.0.0.1:@free --spool-limit 1000',
+    says: ['--spool-limit', '"1000"'],
   },
   {
     what: 'an illegal node name',

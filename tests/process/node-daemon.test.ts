@@ -115,6 +115,27 @@ describe('a node on a data dir', () => {
     for (const { helperFailures } of head.of('runClosed')) expect(helperFailures).toEqual({});
   });
 
+  it('says of each of its phases when it began and how long it took, and the task of the build (V-24, P-47)', async () => {
+    await submit(['shop_1']);
+    const logPath = join(dir, 'log.jsonl');
+    await start('one', { logPath });
+    await head.openRun('one', 'r1');
+    head.batch('one', 'r1', ['shop_1'], { grantEpoch: 7 });
+    await waitUntil('it has ended', () => Object.keys(head.ends()).length === 1, 15_000);
+    head.send('one', { $case: 'closeRun', value: { runId: 'r1' } });
+    await waitUntil('the run is closed', () => head.of('runClosed').length === 1);
+    const log = await readFile(logPath, 'utf8');
+    for (const phase of ['places of r1', 'dataset shop', 'cache shop', 'upload of the reference of shop']) {
+      expect(log).toContain(`"[timing] ${phase} start"`);
+      expect(log).toMatch(new RegExp(`"\\[timing\\] ${phase} done \\(\\d+\\.\\d{3} s\\)"`));
+    }
+    const task = (await store.read('runs/r1/logs/shop_1/attempt-1.log'))?.bytes.toString() ?? '';
+    for (const phase of ['reference.lock', 'reference.encode', 'reference.commit', 'task']) {
+      expect(task).toContain(`[timing] ${phase} start\n`);
+      expect(task).toMatch(new RegExp(`\\[timing\\] ${phase} done \\(`));
+    }
+  });
+
   it('takes nothing new while its spool is full, says so, and goes on when the store has taken enough of it', async () => {
     const plan = new FaultPlan({ fault: { kind: 'delay', delayMs: 700 }, on: 'create', name: /attempt-1\.json$/ });
     const ids = ['shop_1', 'shop_2', 'shop_3', 'shop_4', 'shop_5'];

@@ -1,6 +1,13 @@
 import { describe, expect, it } from 'vitest';
 
-import { bar, databasesToShow, durationText, progressLine, stateOf } from '../../../src/cli/progress-text.ts';
+import {
+  bar,
+  databasesToShow,
+  durationText,
+  helperLines,
+  progressLine,
+  stateOf,
+} from '../../../src/cli/progress-text.ts';
 import type { RunProgress } from '../../../src/embed/run-progress.ts';
 
 const progress = (over: Partial<RunProgress> = {}): RunProgress => ({
@@ -75,4 +82,11 @@ describe('durations', () => {
       '2 h 5 min',
     ]);
   });
+});
+
+it('uploads that failed are one line, by kind, and none where nothing failed (P-33)', () => {
+  expect(helperLines({})).toEqual([]);
+  expect(helperLines({ snapshot: 3, log: 1, 'debug-bundle': 0 })).toEqual([
+    'uploads that failed: 1 log, 3 snapshot; no task failed by it, its files may be missing',
+  ]);
 });

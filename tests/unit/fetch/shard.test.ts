@@ -153,6 +153,23 @@ describe('a shard', () => {
     const again = await mergeShards({ shardsDir: mirror, referenceRoot: built, withLock });
     expect(again.merged_dbs).toMatchObject([{ outcome: 'unchanged' }]);
   });
+
+  it('brings home what the encode cost, where its encoder says so beside the models (V-18)', async () => {
+    await using temp = await tempDir();
+    const usage = { '_setup_usage.json': '{"cost_usd":1.25,"n_calls":7}' };
+    const [built, mirror, root] = ['built', 'mirror', 'root'].map((name) => join(temp.dir, name)) as [
+      string,
+      string,
+      string,
+    ];
+    await writeTree(join(built, 'shop'), reference('x', usage), MTIME);
+    const store = createMemoryStore();
+    await uploadShard(upload(store, built));
+    await downloadTree(store, shardsPrefix('r1'), mirror);
+    const withLock = <T>(_database: string, work: () => Promise<T>): Promise<T> => work();
+    await mergeShards({ shardsDir: mirror, referenceRoot: root, withLock });
+    expect(await readTree(join(root, 'shop'))).toMatchObject(usage);
+  });
 });
 
 describe('bundles', () => {

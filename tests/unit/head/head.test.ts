@@ -6,7 +6,7 @@ import { Head, type HeadOptions } from '../../../src/head/head.ts';
 import { createLogger, createLoggerOn } from '../../../src/kernel/log.ts';
 import { readLease } from '../../../src/run/lease.ts';
 import type { Manifest } from '../../../src/run/manifest.ts';
-import { makeStatus, writeStatus } from '../../../src/run/status.ts';
+import { makeStatus, readStatus, writeStatus } from '../../../src/run/status.ts';
 import { grantName, runLeaseName } from '../../../src/store/layout.ts';
 import { encodingOf } from '../../../src/head/grant-record.ts';
 import { manifestOf, putRow, row } from '../../helpers/rows.ts';
@@ -290,6 +290,24 @@ describe('the death of a node', () => {
     isShipped = true;
     next.shipped('r1');
     expect(await ended).toEqual({ state: RunState.DONE, isShipped: true });
+  });
+
+  it('tells of uploads that failed while the run goes on, by kind, in progress, status and status.json (P-33)', async () => {
+    await open();
+    const node = await scene.join('n1');
+    await scene.run(noop(['a_1']));
+    await node.has('a_1');
+    node.started('a_1');
+    node.helpersFailed('r1', { snapshot: 2 });
+    node.helpersFailed('r1', { snapshot: 1, log: 1 });
+    const wanted = { snapshot: 3, log: 1 };
+    await waitUntil('the head knows', async () => (await scene.progress()).helperFailures['log'] === 1);
+    expect((await scene.progress()).helperFailures).toEqual(wanted);
+    expect((await scene.status()).runs[0]?.helperFailures).toEqual(wanted);
+    await node.ends('a_1');
+    expect(await scene.end()).toMatchObject({ state: RunState.DONE, helperFailures: wanted });
+    expect((await readStatus(scene.store, 'r1'))?.helper_failures).toEqual(wanted);
+    expect((await scene.status()).runs[0]?.helperFailures, 'also of a run that ended').toEqual(wanted);
   });
 
   it('ends such a run without it when the node is lost for good', async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
+import { runSettings } from '../../../src/node/run-settings.ts';
 import {
   createManifest,
   databaseOf,
@@ -42,6 +43,14 @@ describe('a manifest', () => {
     expect(manifestDifferences(stored, changed)).toMatchObject([{ field: 'framework_bundle' }]);
     expect(manifestDifferences(manifest, stored).map(({ field }) => field)).toEqual(['framework', 'framework_bundle']);
     expect(() => makeManifest({ ...manifest, framework_bundle: { ...own, digest: '../../x' } })).toThrow(/no SHA-256/);
+  });
+
+  it('has its tasks snapshotted every 10 s unless it says otherwise, and is no other run for that (N-13)', () => {
+    expect(manifest.snapshot_every_ms).toBe(10_000);
+    const often = makeManifest({ ...manifest, snapshot_every_ms: 500 });
+    expect(runSettings(often).snapshotEveryMs).toBe(500);
+    expect(sameManifest(manifest, often)).toBe(true);
+    expect(() => makeManifest({ ...manifest, snapshot_every_ms: -1 })).toThrow(/snapshot_every_ms/);
   });
 
   it('names the field that cannot be used', () => {
