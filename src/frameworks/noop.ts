@@ -63,7 +63,7 @@ export class NoopFramework implements Framework {
     const startedAt = Date.now() / 1000;
     context.log(`noop: ${task.instance_id}`);
     record('start', task, context);
-    const leaked = leak(task);
+    const leaked = leak(task, context);
     leaveScratch(task, context);
     const stopTalking = talk(task, context);
     try {
@@ -89,10 +89,11 @@ function digestsOf(names: readonly string[]): Record<string, string | null> {
   return Object.fromEntries(names.map((name) => [name, digest(process.env[name])]));
 }
 
-/** Prints the values as they are and in base64; what it printed. */
-function leak({ noop_leaks: names }: NoopTask): string[] {
+/** Prints the values as they are and in base64, and tells its transcript; what it printed. */
+function leak({ noop_leaks: names }: NoopTask, context: TaskContext): string[] {
   const values = namesIn(names).flatMap((name) => process.env[name] ?? []);
   for (const value of values) {
+    context.transcript({ role: 'tool', content: value });
     process.stdout.write(`noop leaks ${value}\n`);
     process.stderr.write(`noop leaks ${Buffer.from(`Bearer ${value}`).toString('base64')}\n`);
   }

@@ -5,12 +5,14 @@
  * Not here: the store's copy of it, which the daemon makes at its own pace (V-02).
  *
  * Invariants: T1 nothing of this ever fails a task: what cannot be written is told to the log, once. T2 every line is one
- * whole message: after a write that a full disk cut short the next one begins on a line of its own. T3 no message, no file.
+ * whole message: after a write that a full disk cut short the next one begins on a line of its own. T3 no message, no file. T4 no secret of
+ * the actor is in it: whoever ships it after this life of the node knows none.
  */
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { describeError } from '../kernel/errors.ts';
+import { masked } from '../kernel/mask.ts';
 
 /** The file's name, in the scratch folder and beside the task's rows. */
 export const TRANSCRIPT_FILE = 'partial_transcript.jsonl';
@@ -41,7 +43,7 @@ export class Transcript {
       const json = JSON.stringify(message) as string | undefined;
       if (json === undefined) throw new TypeError(`${typeof message} is no JSON value`);
       this.#fd ??= openSync(join(this.#options.dir(), TRANSCRIPT_FILE), 'a');
-      this.#write(this.#fd, `${json}\n`);
+      this.#write(this.#fd, `${masked(json)}\n`);
       if (this.#hasBegun) return;
       this.#hasBegun = true;
       this.#options.onFirst();

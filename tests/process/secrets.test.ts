@@ -148,6 +148,11 @@ describe('a command with head and node inside', () => {
     const resumed = await runCli(['resume', 'r1', '--secrets-file', file], { cwd, env });
     expect(resumed.code, resumed.stderr).toBe(1);
 
+    // What has an error may run again, and that needs them too.
+    const again = await runCli(['resubmit', 'r1', '--secrets-file', file], { cwd, env: without });
+    expect(again.code).toBe(2);
+    expect(again.stderr).toMatch(/^skein: [^\n]*A_KEY \(run r1\)[^\n]*\nexport A_KEY=<your-key>\n$/);
+
     const digests = { A_KEY: sha256(key), FILE_KEY: sha256(inFile), ANTHROPIC_API_KEY: null, SKEIN_TOKEN: null };
     for (const id of ['d0_0', 'd0_2']) {
       const row = JSON.parse(await readFile(join(rows, id, 'attempt-1.json'), 'utf8')) as Record<string, unknown>;
@@ -159,7 +164,7 @@ describe('a command with head and node inside', () => {
     const { found, files } = hunt.below(cwd);
     expect(found).toEqual([]);
     expect(files).toBeGreaterThan(20);
-    for (const end of [killed, refused, resumed]) expect(hunt.isIn(end.stdout + end.stderr)).toBe(false);
+    for (const end of [killed, refused, resumed, again]) expect(hunt.isIn(end.stdout + end.stderr)).toBe(false);
   }, 60_000);
 });
 

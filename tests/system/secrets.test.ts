@@ -39,8 +39,8 @@ it('a secret is nowhere but in the environment of the actors of its run (W-13, W
     return { noop_env: NAMES, noop_leaks: NAMES, ...(index === 2 && { noop_dies: 1 }) };
   };
   // Others than the first ones take long enough to be met by the deaths below.
-  const ms = (index: number): number => (index < 3 ? 0 : 700);
-  const dataset = await makeNoopDataset(join(cluster.dir, 'data'), { tasks: 14, databases: 1, ms, fields: leaks });
+  const ms = (index: number): number => (index < 3 ? 0 : 600);
+  const dataset = await makeNoopDataset(join(cluster.dir, 'data'), { tasks: 26, databases: 1, ms, fields: leaks });
   const other = await makeNoopDataset(join(cluster.dir, 'other'), {
     ...{ tasks: 2, databases: 1, prefix: 'o', fields: () => ({ noop_env: NAMES }) },
   });
@@ -53,10 +53,11 @@ it('a secret is nowhere but in the environment of the actors of its run (W-13, W
   expect(refused).toMatch(
     /^skein: [^\n]*GEMINI_API_KEY \(--user-sim-model gemini\/some\)[^\n]*\nexport GEMINI_API_KEY=<your-key>\n$/,
   );
-  await typed(run, 0, env);
-  await rm(file);
+  // A run that names none of them, on the same node.
   await typed(['submit', '--dataset', other.dir, ...common, '--run-id', 'r2'], 0, env);
   await typed(['wait', 'r2', '--poll', '0.2']);
+  await typed(run, 0, env);
+  await rm(file);
   const starts = async () => (await dataset.records()).filter(({ what }) => what === 'start').length;
   await waitUntil('some have started', async () => (await starts()) >= 5, 20_000);
   const node = await cluster.node('n1');
@@ -65,9 +66,9 @@ it('a secret is nowhere but in the environment of the actors of its run (W-13, W
   }
 
   // The node outlives its head with what it has; nobody is asked again.
+  const before = await starts();
   await cluster.head.kill();
   await cluster.head.start();
-  const before = await starts();
   await waitUntil('the run goes on', async () => (await starts()) > before, 20_000);
   // Both die: who comes next has nothing, so nothing is started, and nothing fails because of it.
   await node.kill();
@@ -83,6 +84,7 @@ it('a secret is nowhere but in the environment of the actors of its run (W-13, W
     runs: expect.arrayContaining([expect.objectContaining({ run_id: 'r1', waiting_for: reason })]) as unknown,
   });
   await typed(['status', '--json']);
+  await typed(['diagnose', 'r1', '--out', join(cluster.dir, 'diagnosis-waiting')]);
   await typed(['resume', 'r1', '--detach'], 2, { ANTHROPIC_API_KEY: agentKey, GEMINI_API_KEY: userKey });
   expect(await starts()).toBe(begun);
 
@@ -90,6 +92,8 @@ it('a secret is nowhere but in the environment of the actors of its run (W-13, W
   await typed(['resume', 'r1', '--secrets-file', file, '--quiet'], 1);
   await rm(file);
   await typed(['logs', 'r1']);
+  for (const id of ['d0_0', 'd0_1', 'd0_2']) await typed(['show', 'r1', id]);
+  await typed(['diagnose', 'r1', '--out', join(cluster.dir, 'diagnosis')]);
   await typed(['fetch', 'r1', '--out', join(cluster.dir, 'out')], 1);
   await node.stop();
   await cluster.head.stop();
@@ -109,6 +113,10 @@ it('a secret is nowhere but in the environment of the actors of its run (W-13, W
   );
   const log = await readFile(join(cluster.dir, 'bucket', 'runs', 'r1', 'logs', 'd0_0', 'attempt-1.log'), 'utf8');
   expect(log).toMatch(/noop leaks \[secret MY_TOKEN\]\nnoop leaks \S*\[secret MY_TOKEN\]/);
+  const said = join(cluster.dir, 'bucket', 'runs', 'r1', 'rows', 'd0_0', 'partial_transcript.jsonl');
+  expect(JSON.parse((await readFile(said, 'utf8')).split('\n', 1)[0] ?? '')).toEqual({
+    ...{ role: 'tool', content: '[secret ANTHROPIC_API_KEY]' },
+  });
   const errors = await Promise.all(dataset.ids.map(async (id) => (await rowOf('r1', id))['error']));
   expect(errors.filter((error) => error !== null && error !== 'actor-lost')).toHaveLength(1);
 

@@ -150,8 +150,19 @@ function agentSettingsOf(settings: FrameworkSettings, module: OwnModule): AgentS
   const { framework, queryMode, mode, encoder, sqlTimeoutMs, agentModel, userSimModel } = settings;
   const { patience, strict, useAuditedGoldSql, maxDepth, promptCache, slayerStorageRoot } = settings;
   return Object.freeze({
-    ...{ framework, queryMode, mode, encoder, sqlTimeoutMs, agentModel, userSimModel },
-    ...{ patience, strict, useAuditedGoldSql, maxDepth, promptCache, slayerStorageRoot },
+    framework,
+    queryMode,
+    mode,
+    encoder,
+    sqlTimeoutMs,
+    agentModel,
+    userSimModel,
+    patience,
+    strict,
+    useAuditedGoldSql,
+    maxDepth,
+    promptCache,
+    slayerStorageRoot,
     options: module.options,
   });
 }

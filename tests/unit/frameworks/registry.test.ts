@@ -74,7 +74,10 @@ describe('a framework of one’s own', () => {
   it.each([
     [{ ...own, mode: 'oracle' }, /--mode oracle .*runs no framework; leave --framework or --mode away/],
     [{ ...own, slayerSetup: 'pre-encoded' }, /--slayer-setup pre-encoded works with no framework.*--query-mode raw/],
-    [{ ...encode, hasOptions: true }, /--framework-options goes with a framework that is a file of yours/],
+    [
+      { ...encode, typed: new Set(['framework-options']) },
+      /--framework-options goes with a framework that is a file of yours/,
+    ],
   ] as const)('is refused in %j with the way out', (choices, message) => {
     expect(() => checkCombination(choices)).toThrow(
       expect.objectContaining({ code: 'INVALID_INPUT', message: expect.stringMatching(message) }),
