@@ -31,6 +31,28 @@ export const rows: readonly Defence[] = [
     ['unit/run/resubmit.test.ts', 'is a number that no attempt had'],
   ),
   defence(
+    'an error of before a resubmit says nothing after it',
+    'run/id-state.ts',
+    without("    if (last < floor) return open('resubmitted');\n"),
+    ['unit/run/id-state.test.ts', 'is open until that attempt has a row'],
+  ),
+  defence(
+    'a late error of before a resubmit ends no id',
+    'head/run-ledger.ts',
+    without("    if (isError && attempt < (task.floor ?? 1)) return { kind: 'stale' };\n"),
+    ['unit/head/run-ledger.test.ts', 'lets no error of an attempt before the resubmitted one end an id'],
+  ),
+  defence(
+    'a fetch asks what was resubmitted before it believes an earlier collation',
+    'head/collation-inputs.ts',
+    without('[...floors].sort(([a], [b]) => (a < b ? -1 : 1)), '),
+    ['unit/fetch/fetch.test.ts', 'counts what was resubmitted as missing until the new attempt has a row'],
+  ),
+  defence('what is written over is never held', 'run/pin.ts', without('name === statusName(runId) || '), [
+    'unit/run/pin.test.ts',
+    'outlives the rule that clears all others away',
+  ]),
+  defence(
     'a row of another id is no row of this one',
     'run/canonical-row.ts',
     instead("if (row['instance_id'] === file.instanceId) return row;", 'if (row) return row;'),
