@@ -337,6 +337,7 @@ describe('a node on a data dir', () => {
     await head.openRun('one', 'r1');
     head.batch('one', 'r1', ['shop_9', 'shop_1', 'shop_2']);
     await waitUntil('the long one runs', () => head.of('taskStarted').length === 1, 15_000);
+    await waitUntil('its actor lives', () => head.of('actorsChanged').at(-1)?.live === 1, 15_000);
     const drained = node.drain(300);
     await waitUntil('it says that it leaves', () => head.of('health').at(-1)?.trouble.startsWith('leaving') === true);
     head.batch('one', 'r1', ['inn_9']);
