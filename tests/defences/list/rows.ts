@@ -77,6 +77,18 @@ export const rows: readonly Defence[] = [
     ['unit/node/spool.test.ts', 'a grant is with the kernel before'],
   ),
   defence(
+    'a snapshot that hangs does not hold up the end of its task',
+    'node/snapshots.ts',
+    without('this.#pass?.abort();'),
+    ['unit/node/snapshots.test.ts', 'the end of a task takes the place of a snapshot that hangs'],
+  ),
+  defence(
+    'a full spool takes nothing new',
+    'node/spool.ts',
+    instead('const isFull = this.bytes >=', 'const isFull = this.bytes * 0 >='),
+    ['unit/node/spool-limit.test.ts', 'at its limit a spool says so'],
+  ),
+  defence(
     'a changed record of the journal is none',
     'node/journal-record.ts',
     without('if (crc32(bytes.subarray(offset + 8, end)) !== bytes.readUInt32LE(offset + 4)) return undefined;'),

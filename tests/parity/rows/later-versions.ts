@@ -1,5 +1,5 @@
 /** What later versions of the original added. */
-import { better, differs, holds, notOffered, type Section } from '../row.ts';
+import { better, differs, holds, later, notOffered, type Section } from '../row.ts';
 
 export const laterVersions: Section = {
   title: 'Later versions (V)',
@@ -33,7 +33,11 @@ export const laterVersions: Section = {
     better('V-15', 'wait, fetch and tear down as one act', 'submit and resume are that act; `wait` is a command'),
     holds('V-16', 'the settings of a run stand in run_metadata'),
     holds('V-17', 'rows say when they began and what was asked'),
-    holds('V-18', 'what an encode cost comes home with the reference'),
+    later(
+      'V-18',
+      'what an encode cost comes home with the reference',
+      'comes with encoders that cost something; `rules` costs nothing',
+    ),
     better('V-19', 'who made a reference is recorded', 'and compared on every reuse'),
     better('V-20', 'no default that wastes a run', 'the dataset is required; there is no key to fall back on'),
     differs('V-21', 'roots per benchmark', 'one benchmark; caches and references are told apart by content'),

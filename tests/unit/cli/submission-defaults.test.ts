@@ -15,7 +15,8 @@ const SUBMIT: Command = {
   run: () => Promise.resolve(0),
 };
 
-test('a run has as many actors as there are cores, one retry of what is lost, and no end of its time (N-05, N-06)', async () => {
+test('a run has as many actors as there are cores, one retry of what is lost, a snapshot every 10 s, and no end of its time (N-05, N-06, N-13)', async () => {
   const submission = await submissionOf(flagsOf(SUBMIT, { _: ['submit'], $0: 'skein', all: true }, []));
   expect(submission).toMatchObject({ actors: availableParallelism(), retryLost: 1, maxInFlight: 0, lostAfterMs: null });
+  expect(submission.snapshotEveryMs).toBe(10_000);
 });
