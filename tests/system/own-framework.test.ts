@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 
 import { expect, it } from 'vitest';
 
+import { createManifest, makeManifest } from '../../src/run/manifest.ts';
 import { EXAMPLE } from '../helpers/cli.ts';
 import { Cluster } from '../helpers/cluster/cluster.ts';
 import { wholeShards } from '../helpers/cluster/references.ts';
@@ -53,6 +54,20 @@ it('a head that runs no users’ code refuses it before anything is made, and th
   const refused = await cluster.run(submitAll(cluster, 'none'), 2);
   expect(refused.stderr).toMatch(/^skein: --framework: [^\n]*: this head was started with --no-user-code; [^\n]+\n$/);
   expect(await readdir(join(cluster.dir, 'bucket'))).not.toContain('runs');
+  // One that somebody put there by another way is not started either.
+  const framework_bundle = { digest: 'a'.repeat(64), file: 'mine.ts' };
+  const manifest = makeManifest({
+    run_id: 'smuggled',
+    framework: 'mine',
+    instance_ids: ['ferries_1'],
+    framework_bundle,
+  });
+  await createManifest(cluster.store, manifest);
+  using client = await cluster.headClient();
+  await expect(client.startRun('smuggled', 0)).rejects.toThrow(/mine\.ts.*--no-user-code/);
+  expect((await cluster.run(['resume', 'smuggled'], 2)).stderr).toMatch(
+    /^skein: --framework: "mine\.ts" is not run at /,
+  );
   await cluster.run([
     'submit',
     '--dataset',

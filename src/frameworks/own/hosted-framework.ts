@@ -146,23 +146,21 @@ function agentTask({ instance_id, selected_database, amb_user_query, category }:
   return { instance_id, selected_database, amb_user_query, category };
 }
 
-function agentSettingsOf(settings: FrameworkSettings, module: OwnModule): AgentSettings {
-  const { framework, queryMode, mode, encoder, sqlTimeoutMs, agentModel, userSimModel } = settings;
-  const { patience, strict, useAuditedGoldSql, maxDepth, promptCache, slayerStorageRoot } = settings;
+function agentSettingsOf(settings: FrameworkSettings, { options }: OwnModule): AgentSettings {
   return Object.freeze({
-    framework,
-    queryMode,
-    mode,
-    encoder,
-    sqlTimeoutMs,
-    agentModel,
-    userSimModel,
-    patience,
-    strict,
-    useAuditedGoldSql,
-    maxDepth,
-    promptCache,
-    slayerStorageRoot,
-    options: module.options,
+    framework: settings.framework,
+    queryMode: settings.queryMode,
+    mode: settings.mode,
+    encoder: settings.encoder,
+    sqlTimeoutMs: settings.sqlTimeoutMs,
+    agentModel: settings.agentModel,
+    userSimModel: settings.userSimModel,
+    patience: settings.patience,
+    strict: settings.strict,
+    useAuditedGoldSql: settings.useAuditedGoldSql,
+    maxDepth: settings.maxDepth,
+    promptCache: settings.promptCache,
+    slayerStorageRoot: settings.slayerStorageRoot,
+    options,
   });
 }
