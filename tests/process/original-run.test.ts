@@ -103,7 +103,7 @@ describe('a run that the original left', () => {
         { framework: 'claude_sdk', slayer_setup: 'pre-encoded' },
         `run ${ORIGINAL_RUN}: framework: claude_sdk is not offered`,
       ],
-      [{ mode: 'one-shot' }, `run ${ORIGINAL_RUN}: mode: "one-shot"`],
+      [{ mode: 'one-shot' }, `run ${ORIGINAL_RUN}: mode: one-shot`],
       [{ use_audited_gold_sql: true }, '--audited-gold'],
     ] as const) {
       const place = await Place.with({ rows: ROWS, manifest });
