@@ -29,13 +29,13 @@ export async function fetch(flags: Flags, context: CliContext): Promise<number> 
   const mergeMode = mergeModeOf(flags);
   if (flags.has('dry-run')) return await preview(flags, context, runId, mergeMode);
   const referenceRoot = flags.has('no-merge') ? undefined : shared.folderOf(flags, 'reference-root');
+  leanMemoryOfFetch();
   await using place = await placeOf(flags, context);
   const { store } = place;
   await checkFolders([
     { field: '--out', path: outDir },
     ...(referenceRoot === undefined ? [] : [{ field: '--reference-root', path: referenceRoot }]),
   ]);
-  leanMemoryOfFetch();
   using view = await openView(err, flags.has('quiet'));
   const result = await fetchHome({ store, runId, outDir, referenceRoot, mergeMode }, stop.drain, view);
   view[Symbol.dispose]();
