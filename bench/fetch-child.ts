@@ -5,11 +5,11 @@ import { LockKeeper } from '../dist/node/lock-keeper.js';
 import { openStore } from '../dist/store/open.js';
 import { RUN } from './fetch-run.ts';
 
+// As the command does.
+leanMemoryOfFetch();
 const [url = '', outDir = '', referenceRoot = '', endpoint = ''] = process.argv.slice(2);
 await using store = await openStore(url, '--store', { gcsEndpoint: endpoint || undefined });
 await using locks = new LockKeeper();
-// As the command does.
-leanMemoryOfFetch();
 const begin = performance.now();
 let last = begin;
 const phases: string[] = [];
