@@ -218,8 +218,11 @@ export class SpoolRecovery {
     const shard = shardId(hostname(), process.pid, 'recovered');
     const outcome = await uploadShard({ store, runId, shard, database, referenceRoot, epoch, signal });
     if (outcome.kind !== 'absent') {
-      log.info({ run: runId, database, epoch, shard }, 'spool: reference of an earlier life shipped');
-      const reference = readyReference(database, epoch, shard, outcome.order, runId);
+      log.info(
+        { run: runId, database, epoch, shard: outcome.shard },
+        'spool: reference of an earlier life is in the store',
+      );
+      const reference = readyReference(database, epoch, outcome.shard, outcome.order, runId);
       const word = spool.ready(id, { runId, ...reference });
       return referenceReady(runId, reference, () => spool.settle(word));
     }

@@ -192,7 +192,7 @@ export class UploadBack {
     if (outcome.kind === 'absent') return;
     // As it stood before: one that was replaced meanwhile is looked at again.
     this.#shipped.set(database, marker!.stamp);
-    this.#say(readyReference(database, epoch, shard, outcome.order, runId));
+    this.#say(readyReference(database, epoch, outcome.shard, outcome.order, runId));
   }
 
   /** Whether the reference that stands there was shipped: one that this run encoded again is another. */

@@ -3,12 +3,14 @@
  * is, read for the few facts that order and payment depend on. What else is in it is the builder's business.
  */
 import { mkdir, readFile, rm } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 
 import { z } from 'zod';
 
 import { asError, systemCode } from '../kernel/errors.ts';
 import { jsonBytes } from '../kernel/json.ts';
+import { VERSION } from '../kernel/version.ts';
 import { writeFileDurable } from '../store/durable-file.ts';
 import { fileSystemError } from '../store/fs-errors.ts';
 
@@ -59,6 +61,11 @@ export function buildFacts(identity: unknown): BuildFacts {
     builder: facts?.builder,
     buildId: facts?.build_id,
   };
+}
+
+/** How what this process builds says who built it; its actors' threads say the same. */
+export function thisBuilder(): string {
+  return `skein ${VERSION} on ${hostname()}, pid ${process.pid}`;
 }
 
 /** Where the record of `database` stands. */

@@ -8,7 +8,6 @@
  */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdir, readdir, rm } from 'node:fs/promises';
-import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 
 import { SkeinError } from '../kernel/errors.ts';
@@ -16,10 +15,9 @@ import { failPoint } from '../kernel/failpoint.ts';
 import { parseName } from '../kernel/ids.ts';
 import { throwIfCancelled } from '../kernel/retry.ts';
 import { timedPhase } from '../kernel/timing.ts';
-import { VERSION } from '../kernel/version.ts';
 import { fileSystemError } from '../store/fs-errors.ts';
 import { MARKERS } from '../store/layout.ts';
-import { readIdentityRecord, writeIdentityRecord } from './build-facts.ts';
+import { readIdentityRecord, thisBuilder, writeIdentityRecord } from './build-facts.ts';
 import { buildTree } from './build-tree.ts';
 import { commitTree } from './commit.ts';
 import type { Encoder } from './encoder.ts';
@@ -174,7 +172,7 @@ function recordOf(
     content_digest: digest,
     built_at_ms: Date.now(),
     build_id: randomUUID(),
-    builder: `skein ${VERSION} on ${hostname()}, pid ${process.pid}`,
+    builder: thisBuilder(),
     epoch: epoch ?? 0,
     run_id: runId ?? '',
   };

@@ -14,7 +14,8 @@ import pLimit from 'p-limit';
 
 import { sha256 } from '../kernel/digest.ts';
 import { failPoint } from '../kernel/failpoint.ts';
-import { jsonBytes } from '../kernel/json.ts';
+import { isName } from '../kernel/ids.ts';
+import { jsonBytes, parseJson } from '../kernel/json.ts';
 import {
   callPatiently,
   createOrConfirm,
@@ -22,12 +23,12 @@ import {
   readPatiently,
   type PersistOptions,
 } from '../store/create-or-confirm.ts';
-import { MARKERS, nameBelow, setupSessionsPrefix, shardDatabasePrefix } from '../store/layout.ts';
-import type { ObjectStore } from '../store/port.ts';
-import { uploadTree } from '../store/prefix.ts';
-import { buildFacts } from './build-facts.ts';
+import { MARKERS, nameBelow, setupSessionsPrefix, shardDatabasePrefix, shardsPrefix } from '../store/layout.ts';
+import type { ObjectStore, StoredObject } from '../store/port.ts';
+import { listFolders, uploadTree } from '../store/prefix.ts';
+import { buildFacts, thisBuilder } from './build-facts.ts';
 import { localReference, type LocalReference } from './local-reference.ts';
-import { SHARD_RECORD, type BuildOrder, type ShardRecord } from './shard-slice.ts';
+import { SHARD_RECORD, shardRecordSchema, type BuildOrder, type ShardRecord } from './shard-slice.ts';
 
 /** Objects in flight: shards are small, and several actors ship at once. */
 const UPLOADS_AT_ONCE = 8;
@@ -81,9 +82,9 @@ export interface ShardUpload extends PersistOptions {
 }
 
 export type ShardOutcome =
-  | { readonly kind: 'uploaded'; readonly files: number; readonly order: BuildOrder }
-  /** This shard holds this very reference already. */
-  | { readonly kind: 'unchanged'; readonly order: BuildOrder }
+  | { readonly kind: 'uploaded'; readonly shard: string; readonly files: number; readonly order: BuildOrder }
+  /** This shard, perhaps of an earlier life of ours, holds this very reference already. */
+  | { readonly kind: 'unchanged'; readonly shard: string; readonly order: BuildOrder }
   /** No marked reference stands there: nothing to ship. */
   | { readonly kind: 'absent' };
 
@@ -98,7 +99,11 @@ export async function uploadShard(upload: ShardUpload): Promise<ShardOutcome> {
   if (!reference) return { kind: 'absent' };
   const prefix = shardDatabasePrefix(runId, shard, database);
   const record = recordOf(upload, reference);
-  if (await holdsAlready(upload, prefix, record)) return { kind: 'unchanged', order: reference.order };
+  if (await holdsAlready(upload, prefix, record)) return { kind: 'unchanged', shard, order: reference.order };
+  // Who built it may have died between its last object and its word.
+  const isOurs = buildFacts(reference.identity).builder === thisBuilder();
+  const standing = isOurs ? undefined : await wholeShard(upload, record);
+  if (standing !== undefined) return { kind: 'unchanged', shard: standing, order: reference.order };
   await takeCompleteOff(upload, prefix);
 
   const limit = pLimit(UPLOADS_AT_ONCE);
@@ -112,7 +117,31 @@ export async function uploadShard(upload: ShardUpload): Promise<ShardOutcome> {
   failPoint('shard.before-complete');
   await createOrConfirm(store, prefix + MARKERS.uploadComplete, Buffer.from('ok'), upload);
   failPoint('shard.after-complete');
-  return { kind: 'uploaded', files: reference.files.size, order: reference.order };
+  return { kind: 'uploaded', shard, files: reference.files.size, order: reference.order };
+}
+
+/** The shard of the run that holds `record`'s content under its epoch whole, undefined if none does. */
+async function wholeShard(upload: ShardUpload, record: ShardRecord): Promise<string | undefined> {
+  const { store, runId, database } = upload;
+  const prefix = shardsPrefix(runId);
+  for await (const folder of listFolders(store, prefix, upload)) {
+    const shard = folder.slice(prefix.length, -1);
+    if (!isName(shard)) continue;
+    const slice = shardDatabasePrefix(runId, shard, database);
+    const standing = await readPatiently(store, slice + SHARD_RECORD, upload);
+    if (!standing || !(await readPatiently(store, slice + MARKERS.uploadComplete, upload))) continue;
+    const other = shardRecordSchema.safeParse(jsonOrNothing(standing)).data;
+    if (other?.epoch === record.epoch && other.content_digest === record.content_digest) return shard;
+  }
+  return undefined;
+}
+
+function jsonOrNothing({ name, bytes }: StoredObject): unknown {
+  try {
+    return parseJson(name, bytes);
+  } catch {
+    return undefined;
+  }
 }
 
 function recordOf(upload: ShardUpload, reference: LocalReference): ShardRecord {

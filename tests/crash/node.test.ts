@@ -79,6 +79,16 @@ async function shardsOf(store: ObjectStore): Promise<Record<string, Set<string>>
   return digests;
 }
 
+/** `<shard>/<db>` of every slice that is whole. */
+async function wholeShards(store: ObjectStore): Promise<string[]> {
+  const names = await namesIn(store, shardsPrefix('r1'));
+  const ends = names.filter((name) => name.endsWith('/_upload_complete'));
+  return ends.map((name) => name.split('/').slice(-3, -1).join('/'));
+}
+
+const isSameSlice = (name: string, others: readonly string[]): boolean =>
+  others.some((other) => other.split('/')[1] === name.split('/')[1]);
+
 describe('a node that is killed', () => {
   it.concurrent.for(POINTS)('at %s is gone on with by its successor (X-04, P-07)', async (point, { expect: its }) => {
     const dir = join(base, point);
@@ -103,6 +113,7 @@ describe('a node that is killed', () => {
     const [, signal] = (await exited) as [number | null, string | null];
     its(signal, `${point} was reached`).toBe('SIGKILL');
     const before = await rowsOf(store);
+    const shipped = await wholeShards(store);
 
     await using successor = await startDataDirNode({ ...at, security: head.security, store });
     await waitUntil('the successor has joined', () => head.of('inventory', 'one').length === 2, 30_000);
@@ -138,9 +149,18 @@ describe('a node that is killed', () => {
     const starts = head.of('taskStarted', 'one').map(({ instanceId, attempt }) => `${instanceId} ${attempt}`);
     const again = starts.slice(known).filter((start) => [...shipping, ...orphans].some((id) => start === `${id} 1`));
     its(again, 'what the dead life had started').toEqual([]);
+    if (point === 'shard.after-complete') its(shipped).not.toEqual([]);
+    const twice = (await wholeShards(store)).filter((name) => !shipped.includes(name) && isSameSlice(name, shipped));
+    its(twice, 'shipped under another name, though it was whole').toEqual([]);
     its(starts.length, 'no attempt was started twice').toBe(new Set(starts).size);
     head.send('one', { $case: 'closeRun', value: { runId: 'r1' } });
     await waitUntil('the run is closed', () => head.of('runClosed', 'one').length === 1, 30_000);
+    // What no task of this life touched is shipped beside the run: a head waits for the word of it.
+    await waitUntil(
+      'what was built is in the store',
+      async () => Object.keys(await shardsOf(store)).length === 2,
+      30_000,
+    );
     const shards = await shardsOf(store);
     its(Object.keys(shards).sort()).toEqual(['inn', 'shop']);
     for (const digests of Object.values(shards)) its(digests.size, 'one content a database').toBe(1);
