@@ -86,7 +86,7 @@ export const rows: readonly Defence[] = [
     'a full spool takes nothing new',
     'node/spool.ts',
     instead('const isFull = this.bytes >=', 'const isFull = this.bytes * 0 >='),
-    ['unit/node/spool-limit.test.ts', 'at its limit a spool says so'],
+    ['unit/node/spool-limit.test.ts', 'bundles that wait on the disk count too'],
   ),
   defence(
     'a changed record of the journal is none',
