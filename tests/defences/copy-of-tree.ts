@@ -2,8 +2,9 @@
  * A copy of the sources in which one file is changed at a time, and the tests that run there. The checkout itself is never
  * touched: `src`, `tests` and what they need are copied, `node_modules` is linked.
  */
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { rmSync } from 'node:fs';
 import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -45,6 +46,7 @@ export class CopyOfTree implements AsyncDisposable {
   /** @param root the checkout, built */
   static async make(root: string): Promise<CopyOfTree> {
     const dir = await mkdtemp(join(tmpdir(), 'skein-defences-'));
+    folders.add(dir);
     for (const name of [...COPIED, ...FILES]) await cp(join(root, name), join(dir, name), { recursive: true });
     await symlink(join(root, 'node_modules'), join(dir, 'node_modules'));
     return new CopyOfTree(root, dir);
@@ -105,23 +107,48 @@ export class CopyOfTree implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await rm(this.#dir, { recursive: true, force: true });
+    folders.delete(this.#dir);
   }
 
   /** Runs a script of node_modules to its end, whatever its exit code. */
   async #run(script: string, args: readonly string[], limitMs: number): Promise<void> {
     const child = spawn(process.execPath, [script, ...args], { cwd: this.#dir, stdio: 'ignore', detached: true });
+    live.add(child);
     let isLate = false;
     const timer = setTimeout(() => {
       isLate = true;
-      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+      end(child);
     }, limitMs);
     try {
       await once(child, 'exit');
     } finally {
       clearTimeout(timer);
+      live.delete(child);
     }
     if (isLate) throw new Error(`${script} did not end within ${limitMs / 1000} s`);
   }
+}
+
+/** Programs that run. In groups of their own, so that those which they start end with them; nobody else would end them. */
+const live = new Set<ChildProcess>();
+const folders = new Set<string>();
+
+function end({ pid }: ChildProcess): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL');
+  } catch {
+    // It is gone already.
+  }
+}
+
+/** A test that lost its defence may run, and grow, for ever: nothing of it may outlive the runner. */
+export function endWithRunner(): void {
+  const endAll = (): void => {
+    live.forEach(end);
+    for (const dir of folders) rmSync(dir, { recursive: true, force: true });
+  };
+  process.once('exit', endAll);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(130));
 }
 
 /** A pattern for `-t`: the title as it stands in the source, with anything in place of what a table fills in. */

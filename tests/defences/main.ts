@@ -6,13 +6,13 @@
  */
 import { join } from 'node:path';
 
-import { CopyOfTree, patternOf, type TestRun } from './copy-of-tree.ts';
+import { CopyOfTree, endWithRunner, patternOf, type TestRun } from './copy-of-tree.ts';
 import { switchOff, type Defence, type Detectors } from './defence.ts';
 import { DEFENCES } from './list/index.ts';
 
 const AT_ONCE = 2;
 const TEST_MS = 10_000;
-const ONE_MS = 120_000;
+const ONE_MS = 60_000;
 const ALL_MS = 240_000;
 
 const root = join(import.meta.dirname, '../..');
@@ -42,6 +42,7 @@ async function judge(copy: CopyOfTree, { noticedBy, needsBuild, ...rest }: Defen
   }
 }
 
+endWithRunner();
 await using first = await CopyOfTree.make(root);
 await using second = await CopyOfTree.make(root);
 const detectors = chosen.flatMap(({ noticedBy }) => noticedBy);
