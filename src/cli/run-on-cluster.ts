@@ -62,6 +62,7 @@ export async function followHome(run: ClusterRun, context: CliContext, view: Pro
   const { drain } = context.stop;
   let goOn = `wait for it with: skein wait ${runId}${repeatedFlags}`;
   let last: RunProgress | undefined;
+  const giveAgain = givesAgain(run);
   try {
     const end = await followRun({
       client: head.client,
@@ -70,7 +71,7 @@ export async function followHome(run: ClusterRun, context: CliContext, view: Pro
       signal: drain,
       onProgress: (progress) => {
         view.run((last = progress));
-        giveAgain(run, progress);
+        giveAgain(progress);
       },
       onAway: (reason) => view.note(`${reason}; waiting for the head, the run is safe`),
     });
@@ -94,11 +95,18 @@ export async function followHome(run: ClusterRun, context: CliContext, view: Pro
   }
 }
 
-/** A head that was started again has them no more, and this command still has: nobody needs to resume. */
-function giveAgain({ head, manifest, secrets }: ClusterRun, { waitingFor }: RunProgress): void {
-  if (!waitingFor || !secrets || secrets.isEmpty) return;
-  // Where it fails, the next progress says so again.
-  head.client.startRun(manifest.run_id, manifest.max_in_flight, secrets).catch(() => {});
+/** A head that was started again has the secrets no more, and this command still has: nobody needs to resume. */
+function givesAgain({ head, manifest, secrets }: ClusterRun): (progress: RunProgress) => void {
+  let isGiving = false;
+  return ({ waitingFor }) => {
+    if (isGiving || !waitingFor || !secrets || secrets.isEmpty) return;
+    isGiving = true;
+    head.client
+      .startRun(manifest.run_id, manifest.max_in_flight, secrets)
+      // Where it fails, the next progress says so again.
+      .catch(() => {})
+      .finally(() => (isGiving = false));
+  };
 }
 
 const summaryOf = (run: ClusterRun): ClusterRun & { logFile: undefined } => ({ ...run, logFile: undefined });

@@ -241,6 +241,11 @@ export class ActiveRun {
     return this.#options.record.beat();
   }
 
+  /** What is said of it is another, though nothing happened in it: those who listen hear so. */
+  touched(): void {
+    this.#changed();
+  }
+
   /** Calls back after every change; gives the way to stop that. */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);

@@ -162,6 +162,7 @@ export class RunStarter {
       void this.#lookAgain(run).then(() => {
         this.#doubtSilent(run, settling);
         this.#settling.delete(run.runId);
+        run.touched();
         this.#options.onSettled();
       });
     }

@@ -4,8 +4,11 @@ import { join } from 'node:path';
 
 import { describe, expect, it } from 'vitest';
 
-import { neededKeys } from '../../src/cli/run-secrets.ts';
+import { Flags } from '../../src/cli/flags.ts';
+import type { LiveHead } from '../../src/cli/run-place.ts';
+import { neededKeys, refuseOpenWire } from '../../src/cli/run-secrets.ts';
 import { sha256 } from '../../src/kernel/digest.ts';
+import { Secrets } from '../../src/kernel/secrets.ts';
 import { canary, CanaryHunt } from '../helpers/canary.ts';
 import { runCli, startCli } from '../helpers/cli.ts';
 import { makeNoopDataset, type NoopDataset } from '../helpers/cluster/noop-dataset.ts';
@@ -40,6 +43,30 @@ describe('which keys a run needs', () => {
     for (const more of [{ mode: 'oracle' } as const, { framework: 'encode' }])
       expect(keysOf({ ...both, ...more })).toEqual([]);
     expect(keysOf({ queryMode: 'slayer' })).toEqual([]);
+  });
+});
+
+describe('the way of secrets to a head', () => {
+  const secrets = new Secrets({ A_KEY: CONTENT });
+  const none = new Flags(new Map(), new Set());
+  const headAt = (address: string, more: { isTls?: boolean; isPlainNetwork?: boolean } = {}): LiveHead =>
+    ({ address, isTls: more.isTls ?? false, facts: { isPlainNetwork: more.isPlainNetwork ?? false } }) as LiveHead;
+
+  it.each([
+    ['in plain text beyond this machine', headAt('10.0.0.5:6380'), /between here and there/],
+    ['in plain text from there to its nodes', headAt('127.0.0.1:6380', { isPlainNetwork: true }), /it and its nodes/],
+  ])('is refused %s, unless --insecure is typed (W-13)', (_what, head, says) => {
+    const refused = expect.objectContaining({ code: 'INVALID_INPUT', message: expect.stringMatching(says) as string });
+    expect(() => refuseOpenWire(secrets, head, none)).toThrow(refused);
+    refuseOpenWire(secrets, head, new Flags(new Map(), new Set(['insecure'])));
+    refuseOpenWire(Secrets.NONE, head, none);
+  });
+
+  it('is open on this machine, over TLS, and inside one command', () => {
+    refuseOpenWire(secrets, headAt('127.0.0.1:6380'), none);
+    refuseOpenWire(secrets, headAt('[::1]:6380'), none);
+    refuseOpenWire(secrets, headAt('10.0.0.5:6380', { isTls: true, isPlainNetwork: false }), none);
+    refuseOpenWire(secrets, undefined, none);
   });
 });
 
@@ -134,7 +161,10 @@ describe('a command with head and node inside', () => {
     const ended = async () => (await dataset.records()).filter(({ what }) => what === 'end').length;
     await waitUntil('two have ended', async () => (await ended()) === 2, 30_000, 50);
     const rows = join(cwd, 'skein-data', 'store', 'runs', 'r1', 'rows');
-    await waitUntil('and are stored', async () => (await readdir(rows).catch(() => [])).length === 2, 10_000, 20);
+    const stored = async (): Promise<number> =>
+      (await readdir(rows, { recursive: true }).catch(() => [])).filter((path) => path.endsWith('/attempt-1.json'))
+        .length;
+    await waitUntil('and are stored', async () => (await stored()) === 2, 10_000, 20);
     running.child.kill('SIGKILL');
     const killed = await running.end;
     expect(hunt.below(cwd)).toMatchObject({ found: [] });
@@ -143,7 +173,7 @@ describe('a command with head and node inside', () => {
     const refused = await runCli(['resume', 'r1', '--secrets-file', file], { cwd, env: without });
     expect(refused.code).toBe(2);
     expect(refused.stderr).toMatch(/^skein: [^\n]*A_KEY \(run r1\)[^\n]*\nexport A_KEY=<your-key>\n$/);
-    expect(await readdir(rows)).toHaveLength(2);
+    expect(await stored()).toBe(2);
     await setShort(dataset);
     const resumed = await runCli(['resume', 'r1', '--secrets-file', file], { cwd, env });
     expect(resumed.code, resumed.stderr).toBe(1);
@@ -166,6 +196,43 @@ describe('a command with head and node inside', () => {
     expect(files).toBeGreaterThan(20);
     for (const end of [killed, refused, resumed, again]) expect(hunt.isIn(end.stdout + end.stderr)).toBe(false);
   }, 60_000);
+});
+
+describe('a framework of one’s own', () => {
+  it('finds the secrets of its run in its environment, and what was asked for in its settings (L-18, W-13)', async () => {
+    const value = canary();
+    const cwd = await temporaryFolder();
+    const { dir } = await makeNoopDataset(join(cwd, 'data'), { tasks: 1, databases: 1 });
+    const text = `import { createHash } from 'node:crypto';
+      export default class {
+        constructor(settings) { this.settings = settings; }
+        runTask() {
+          const digest = createHash('sha256').update(process.env.A_KEY ?? '').digest('hex');
+          throw new Error(\`\${process.env.A_KEY} is refused; \${digest} \${JSON.stringify(this.settings)}\`);
+        }
+      }`;
+    await writeFile(join(cwd, 'mine.mjs'), text);
+    const run = [
+      'submit',
+      '--dataset',
+      dir,
+      '--all',
+      '--framework',
+      './mine.mjs',
+      '--query-mode',
+      'raw',
+      '--run-id',
+      'r1',
+    ];
+    const models = ['--agent-model', 'local/x', '--user-sim-model', 'none', '--patience', '7'];
+    const end = await runCliHere([...run, ...models, '--secret', 'A_KEY', '--quiet'], { cwd, env: { A_KEY: value } });
+    expect(end.code, end.stderr).toBe(1);
+    const path = join(cwd, 'skein-data', 'store', 'runs', 'r1', 'rows', 'd0_0', 'attempt-1.json');
+    const { error } = JSON.parse(await readFile(path, 'utf8')) as { error: string };
+    expect(error).toContain(`[secret A_KEY] is refused; ${sha256(value)} {`);
+    expect(error).toMatch(/"agentModel":"local\/x","userSimModel":"","patience":7/);
+    expect(new CanaryHunt([value]).below(join(cwd, 'skein-data')).found).toEqual([]);
+  });
 });
 
 /** The task that took a minute takes no time any more. */

@@ -142,3 +142,21 @@ it('is never sent in plain text over a network, unless somebody types that it ma
   expect(refused.stderr).not.toContain(value);
   await cluster.run([...run, '--run-id', 'r1', '--secret', 'A_KEY', '--insecure'], 0, { A_KEY: value });
 }, 60_000);
+
+it('is given again by a submit that is still there, when nobody else has it any more (W-13)', async () => {
+  const value = canary();
+  await using cluster = await Cluster.start(1, 2, { lostAfterS: 300 });
+  const dataset = await makeNoopDataset(join(cluster.dir, 'data'), {
+    ...{ tasks: 12, databases: 1, ms: () => 300, fields: () => ({ noop_env: ['A_KEY'] }) },
+  });
+  const run = ['submit', '--dataset', dataset.dir, '--all', '--framework', 'noop', '--query-mode', 'raw'];
+  const submit = cluster.cli([...run, '--run-id', 'r1', '--secret', 'A_KEY'], { A_KEY: value });
+  await waitUntil('some have started', async () => (await dataset.records()).length >= 3, 20_000);
+  const node = await cluster.node('n1');
+  await node.kill();
+  await cluster.head.kill();
+  await cluster.head.start();
+  await node.start();
+  await submit.mustEnd(0);
+  expect(submit.stdout + submit.stderr).not.toContain(value);
+}, 60_000);
