@@ -1,6 +1,6 @@
 /**
- * What snapshots cost: the same run of tasks that take seconds, hold 50 KB of scratch and talk, with a snapshot every second
- * and with none, one after the other and in turn.
+ * What snapshots cost: the same run of tasks that take seconds, hold 50 KB of scratch and talk, with snapshots at the default
+ * interval, with one every second and with none, one after the other and in turn.
  */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -13,7 +13,9 @@ import { atLeastRatio, median, type BenchRow } from './row.ts';
 const TASKS = 192;
 const ACTORS = 32;
 const TASK_MS = 2_500;
-const PAIRS = 3;
+const ROUNDS = 3;
+/** Seconds: the default, ten times as often, none. */
+const INTERVALS = [10, 1, 0] as const;
 
 export async function run(): Promise<BenchRow[]> {
   const dir = await mkdtemp(join(tmpdir(), 'skein-bench-'));
@@ -32,15 +34,19 @@ export async function run(): Promise<BenchRow[]> {
       await rm(root, { recursive: true, force: true });
       return TASKS / seconds;
     };
-    const [ours, peer]: [number[], number[]] = [[], []];
-    for (let pair = 0; pair < PAIRS; pair += 1) {
-      // Whoever comes second finds the machine warmer: each does once in turn.
-      const both = [() => tasksPerSecond(`with-${pair}`, 1), () => tasksPerSecond(`none-${pair}`, 0)];
-      const order = pair % 2 === 0 ? [0, 1] : [1, 0];
-      for (const which of order) (which === 0 ? ours : peer).push(await both[which]!());
+    const rates = new Map<number, number[]>(INTERVALS.map((everyS) => [everyS, []]));
+    for (let round = 0; round < ROUNDS; round += 1) {
+      // Whoever comes later finds another machine: the order turns.
+      for (let at = 0; at < INTERVALS.length; at += 1) {
+        const everyS = INTERVALS[(at + round) % INTERVALS.length]!;
+        rates.get(everyS)!.push(await tasksPerSecond(`every-${everyS}-${round}`, everyS));
+      }
     }
     const note = `${TASKS} tasks of ${TASK_MS / 1000} s, ${ACTORS} at a time; the peer is the same run with --snapshot-every 0`;
-    return [atLeastRatio('a snapshot of every task every second', 'tasks/s', median(ours), median(peer), 0.97, note)];
+    const none = median(rates.get(0)!);
+    return INTERVALS.filter((everyS) => everyS > 0).map((everyS) =>
+      atLeastRatio(`snapshots every ${everyS} s`, 'tasks/s', median(rates.get(everyS)!), none, 0.97, note),
+    );
   } finally {
     await rm(dir, { recursive: true, force: true });
   }

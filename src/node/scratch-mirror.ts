@@ -44,6 +44,8 @@ export interface ScratchPass extends PersistOptions {
    * does not go on with, is left alone. Default false.
    */
   readonly isLate?: boolean;
+  /** The transcript beside the rows was sent a moment ago: this pass leaves it to the next one. Default false. */
+  readonly leavesTranscript?: boolean;
 }
 
 /** What a pass came to. */
@@ -76,6 +78,8 @@ export class ScratchMirror {
   #sent: Map<string, Sent> | undefined;
   /** Of the transcript beside the rows. */
   #transcript: Omit<Sent, 'stamp'> | undefined;
+  /** A pass left it as it was. */
+  #isTranscriptBehind = false;
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(options: ScratchMirrorOptions) {
@@ -89,6 +93,16 @@ export class ScratchMirror {
    */
   pass(options: ScratchPass): Promise<ScratchReport> {
     const turn = this.#turn.then(() => this.#passNow(options));
+    this.#turn = turn.catch(() => {});
+    return turn;
+  }
+
+  /** Sends the transcript beside the rows alone. @throws the store's */
+  transcript(options: PersistOptions): Promise<void> {
+    const turn = this.#turn.then(async () => {
+      const bytes = await this.#read(TRANSCRIPT_FILE);
+      if (bytes) await this.#freshTranscript(bytes, { ...options, isFinal: false });
+    });
     this.#turn = turn.catch(() => {});
     return turn;
   }
@@ -113,7 +127,12 @@ export class ScratchMirror {
         if (isFinal || !isSkeinError(error, 'INVALID_INPUT')) failures.push(asError(error));
       }
     };
-    const news = [...files].filter(([path, { stamp }]) => isFinal || stamp === '' || sent.get(path)?.stamp !== stamp);
+    const isNews = (path: string, stamp: string): boolean =>
+      isFinal ||
+      stamp === '' ||
+      sent.get(path)?.stamp !== stamp ||
+      (path === TRANSCRIPT_FILE && this.#isTranscriptBehind);
+    const news = [...files].filter(([path, { stamp }]) => isNews(path, stamp));
     const changed = news.filter(([, { size }]) => isFinal || size <= SNAPSHOT_FILE_MAX_BYTES);
     const totals = { sent: 0, bytes: 0, held: news.length - changed.length };
     // The transcript first: of what an attempt leaves it says most.
@@ -156,20 +175,14 @@ export class ScratchMirror {
 
   /** Sends a file, and gives its size; undefined if nothing had to be sent. */
   async #send(path: string, stamp: string, options: ScratchPass): Promise<number | undefined> {
-    const { store, dir } = this.#options;
+    const { store } = this.#options;
     const sent = this.#sent!;
-    let bytes: Buffer;
-    try {
-      bytes = maskedBytes(await readWhole(join(dir, path))) as Buffer;
-    } catch (error) {
-      if (isGone(error)) return undefined;
-      throw error;
-    }
+    const bytes = await this.#read(path);
+    if (bytes === undefined) return undefined;
     const digest = sha256(bytes);
     if (path === TRANSCRIPT_FILE) {
-      const whole = wholeLines(bytes);
-      const own = whole.length === bytes.length ? digest : sha256(whole);
-      if (whole.length > 0 && this.#transcript?.digest !== own) await this.#sendTranscript(whole, own, options);
+      this.#isTranscriptBehind = options.leavesTranscript === true;
+      if (!this.#isTranscriptBehind) await this.#freshTranscript(bytes, options);
     }
     const before = sent.get(path);
     if (before?.digest === digest) {
@@ -181,6 +194,22 @@ export class ScratchMirror {
     const generation = await put(store, nameBelow(this.#prefix, path), bytes, known, options);
     sent.set(path, { stamp, digest, generation });
     return bytes.byteLength;
+  }
+
+  /** Undefined: it is gone. */
+  async #read(path: string): Promise<Buffer | undefined> {
+    try {
+      return maskedBytes(await readWhole(join(this.#options.dir, path))) as Buffer;
+    } catch (error) {
+      if (isGone(error)) return undefined;
+      throw error;
+    }
+  }
+
+  async #freshTranscript(bytes: Buffer, options: ScratchPass): Promise<void> {
+    const whole = wholeLines(bytes);
+    const digest = sha256(whole);
+    if (whole.length > 0 && this.#transcript?.digest !== digest) await this.#sendTranscript(whole, digest, options);
   }
 
   async #sendTranscript(bytes: Buffer, digest: string, options: ScratchPass): Promise<void> {

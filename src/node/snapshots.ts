@@ -2,11 +2,12 @@
  * Snapshots of what a run's tasks leave in their scratch, made while they run: by the daemon, so that they survive the
  * actor, and into the store, so that they survive the node (P-06, V-02).
  *
- *   start ──everyMs, or the first message of its transcript──▶ a pass ──everyMs──▶ a pass … ──the task ends──▶ the final one
+ *   start ──everyMs──▶ a pass ──everyMs──▶ a pass … ──the task ends──▶ the final one
+ *     └──the first message of its transcript──▶ the transcript alone, at once
  *
  * Not here: what is sent and what is not (`scratch-mirror.ts`).
  *
- * Invariants: N1 a task that ends within the interval costs a timer; only its transcript brings a pass forward. N2 the
+ * Invariants: N1 a task that ends within the interval costs a timer, and its transcript one object more. N2 the
  * interval counts from the begin of the last pass that left nothing behind: one that failed is tried again sooner, and counted
  * (P-33). N3 what a death costs the store is therefore one interval and one pass, as long as it takes what it is given.
  * N4 the final pass comes after all others and is the only one that a switched-off interval (0) leaves.
@@ -76,9 +77,12 @@ export class AttemptSnapshots {
   readonly #onStop: () => void;
   #timer: NodeJS.Timeout | undefined;
   #pass: AbortController | undefined;
+  /** Of the transcript's first upload, and of its next try. */
+  #first: AbortController | undefined;
+  #again: NodeJS.Timeout | undefined;
   #failures = 0;
   #lastMs: number | undefined;
-  #isHurried = false;
+  #transcriptMs = -Infinity;
   #isStopped = false;
 
   constructor(
@@ -101,11 +105,24 @@ export class AttemptSnapshots {
     return this.#lastMs;
   }
 
-  /** Makes the next pass at once: the interval counts from there. One that is under way is followed by another. */
-  hurry(): void {
-    if (this.#isStopped || this.#options.everyMs === 0) return;
-    if (this.#pass) this.#isHurried = true;
-    else this.#schedule(0);
+  /** Sends the transcript at once, until it is there; all else waits for its time. */
+  hurry(failures = 0): void {
+    const { everyMs, shipper } = this.#options;
+    if (this.#isStopped || everyMs === 0) return;
+    const first = (this.#first = new AbortController());
+    const send = this.#limit(() =>
+      shipper.helper('snapshot', async () => {
+        try {
+          await this.#mirror.transcript({ tries: TRIES, signal: first.signal });
+        } catch (error) {
+          if (!first.signal.aborted) throw error;
+        }
+      }),
+    );
+    void send.then((isDone) => {
+      if (isDone) this.#transcriptMs = performance.now();
+      else this.#again = setTimeout(() => this.hurry(failures + 1), this.#againMs(failures + 1)).unref();
+    });
   }
 
   /** The task has ended: a pass that is under way is given up. */
@@ -113,7 +130,9 @@ export class AttemptSnapshots {
     if (this.#isStopped) return;
     this.#isStopped = true;
     clearTimeout(this.#timer);
+    clearTimeout(this.#again);
     this.#pass?.abort();
+    this.#first?.abort();
     this.#onStop();
   }
 
@@ -149,7 +168,13 @@ export class AttemptSnapshots {
       beganMs = Date.now();
       return await shipper.helper('snapshot', async () => {
         try {
-          ({ held } = await this.#mirror.pass({ isFinal: false, tries: TRIES, signal: pass.signal }));
+          const options = {
+            isFinal: false,
+            leavesTranscript: this.#isTranscriptNew,
+            tries: TRIES,
+            signal: pass.signal,
+          };
+          ({ held } = await this.#mirror.pass(options));
           await this.#log?.pass({ tries: TRIES, signal: pass.signal });
         } catch (error) {
           // The final pass takes its place.
@@ -162,9 +187,16 @@ export class AttemptSnapshots {
     this.#failures = isDone ? 0 : this.#failures + 1;
     if (isDone && held === 0) this.#lastMs = beganMs;
     const tookMs = performance.now() - startMs;
-    const againMs = RETRY_MS / 2 + backoffMs(this.#failures, RETRY_MS, everyMs);
-    const restMs = isDone ? Math.max(0, everyMs - tookMs) : Math.min(everyMs, againMs);
-    this.#schedule(this.#isHurried ? 0 : restMs);
-    this.#isHurried = false;
+    this.#schedule(isDone ? Math.max(0, everyMs - tookMs) : this.#againMs(this.#failures));
+  }
+
+  /** Whether the transcript went alone less than an interval ago, but for the moment that timers are early or late. */
+  get #isTranscriptNew(): boolean {
+    return performance.now() - this.#transcriptMs < 0.9 * this.#options.everyMs;
+  }
+
+  #againMs(failures: number): number {
+    const { everyMs } = this.#options;
+    return Math.min(everyMs, RETRY_MS / 2 + backoffMs(failures, RETRY_MS, everyMs));
   }
 }
