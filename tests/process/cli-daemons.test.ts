@@ -281,7 +281,7 @@ describe('a cluster of daemons', () => {
     expect(end.stderr).toMatch(/the run goes on without this command; wait for it with: skein wait r4.*skein kill r4/);
     expect(jsonOf(end)).toMatchObject({ run_id: 'r4', exit_reason: 'detached', exit_code: 130 });
     expect((await runCli(['wait', 'r4', '--poll', '0.1'], { cwd, env })).code).toBe(0);
-  });
+  }, 180_000);
 });
 
 describe('TLS', () => {

@@ -75,7 +75,7 @@ describe('the death of an actor', () => {
   });
 
   test('an endless loop is ended when the actor has given no sign of life for its timeout', async () => {
-    const counter = CounterActor.options({ healthCheckTimeout: 0.2 }).remote();
+    const counter = CounterActor.options({ healthCheckTimeout: 1 }).remote();
     expect(await ray.get(counter.add.remote(1))).toBe(1);
     const error = await death(counter.spin.remote());
     expect(error.reason).toBe('UNRESPONSIVE');
@@ -83,9 +83,9 @@ describe('the death of an actor', () => {
   });
 
   test('an actor that is only idle, or busy but alive, is left alone', async () => {
-    const gate = GateActor.options({ healthCheckTimeout: 0.1 }).remote();
+    const gate = GateActor.options({ healthCheckTimeout: 0.7 }).remote();
     const held = gate.hold.remote('k');
-    await expect(ray.get(held, { timeout: 0.5 })).rejects.toBeInstanceOf(ray.GetTimeoutError);
+    await expect(ray.get(held, { timeout: 2 })).rejects.toBeInstanceOf(ray.GetTimeoutError);
     await ray.get(gate.open.remote('k'));
     expect(await ray.get(held)).toBe('k');
   });
