@@ -42,6 +42,8 @@ export const LOG_LIMITS: LogLimits = { headBytes: MIB, tailBytes: MIB, slackByte
 
 /** A log that has grown longer over many tasks begins anew with the next one. */
 const NEW_LOG_ABOVE_BYTES = 16 * MIB;
+/** How often the tail is saved again because more was printed meanwhile; then the cut is made. */
+const SAVES = 8;
 /** How far a cut is moved to fall between two lines. */
 const LINE_WITHIN_BYTES = 4096;
 const LINE_FEED = 10;
@@ -72,9 +74,19 @@ export class LogSlice {
     try {
       const fd = openSync(this.#path, 'r+');
       try {
-        const tail = readAt(fd, size - tailBytes, tailBytes);
-        writeFileSync(this.#tailPath, tail);
-        this.#hasTail = true;
+        let end = size;
+        let tail = readAt(fd, size - tailBytes, tailBytes);
+        // What is printed while the tail is saved would go with the cut, and it may be the last line of all.
+        for (let round = 0; round < SAVES; round += 1) {
+          writeFileSync(this.#tailPath, tail);
+          this.#hasTail = true;
+          const grown = fstatSync(fd).size;
+          if (grown === end) break;
+          const more = readAt(fd, Math.max(end, grown - tailBytes), Math.min(grown - end, tailBytes));
+          const both = Buffer.concat([tail, more]);
+          tail = both.subarray(Math.max(0, both.byteLength - tailBytes));
+          end = grown;
+        }
         const lost = fstatSync(fd).size - (this.#start + headBytes) - tail.byteLength;
         ftruncateSync(fd, this.#start + headBytes);
         this.#leftOut += lost + this.#savedBytes;
