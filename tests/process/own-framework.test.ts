@@ -32,11 +32,11 @@ async function folderWith(file: string, text: string): Promise<string> {
 }
 
 /** Its setup throws as long as there is no file `ready`. */
-const UNREADY = `import { existsSync, writeFileSync } from 'node:fs';
+const UNREADY = `import { appendFileSync, existsSync } from 'node:fs';
 let tries = 0;
 export default class Unready {
   async setup(): Promise<void> {
-    tries += 1;
+    tries += 1, appendFileSync(process.env['PWD'] + '/setups', '.');
     if (existsSync(process.env['PWD'] + '/ready')) return;
     if (tries > 1) throw new Error('the same thread again');
     throw new Error('no key for the model');
@@ -172,6 +172,8 @@ export default (): { runTask(task: AgentTask, context: AgentContext): Promise<un
       expect(row['error'], id).toMatch(/^unready\.ts: setup\(\) threw: no key for the model \(unready\.ts:8:11\)/);
       expect(row['error_stack'], id).toContain('at Unready.setup (unready.ts:8:11)');
     }
+    // One of an actor of its own for each task.
+    expect(await readFile(join(cwd, 'setups'), 'utf8')).toBe('...');
   });
 
   it('is resubmitted as it was submitted, whatever became of its file', async () => {
