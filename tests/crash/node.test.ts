@@ -172,6 +172,12 @@ describe('a node that is killed', () => {
       ).toBe(true);
     }
     its(successor.held).toEqual([]);
+    // Its own, and none of the life before it.
+    await waitUntil(
+      'what was left is shipped',
+      async () => (await readdir(join(at.dataDir, 'work'))).length <= 1,
+      30_000,
+    );
     await successor[Symbol.asyncDispose]();
     its(await readdir(join(at.dataDir, 'work')), 'nothing is owed any more').toEqual([]);
   });
