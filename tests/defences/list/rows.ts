@@ -80,7 +80,13 @@ export const rows: readonly Defence[] = [
     'a snapshot that hangs does not hold up the end of its task',
     'node/snapshots.ts',
     without('this.#pass?.abort();'),
-    ['unit/node/snapshots.test.ts', 'the end of a task takes the place of a snapshot that hangs'],
+    ['unit/node/snapshots.test.ts', 'the end of a task takes the place of a pass that hangs'],
+  ),
+  defence(
+    'the first message of a transcript does not hold up the end of its task either',
+    'node/snapshots.ts',
+    without('this.#first?.abort();'),
+    ['unit/node/snapshots.test.ts', 'the end of a task takes the place of a transcript that hangs'],
   ),
   defence(
     'a full spool takes nothing new',

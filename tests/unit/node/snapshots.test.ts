@@ -97,7 +97,17 @@ test('an interval of 0 leaves all to the end, the transcript too', async () => {
   expect(await transcript()).toBe('"one"\n');
 });
 
-test('the end of a task takes the place of a snapshot that hangs, which counts as no failure (P-33)', async () => {
+test('the end of a task takes the place of a pass that hangs, which counts as no failure (P-33)', async () => {
+  const hanging = new FaultPlan({ fault: { kind: 'delay', delayMs: 60_000 }, on: 'create', count: 1 });
+  const { path, attempt, shipper, plan, names } = await scene(20, hanging);
+  await writeFile(join(path, '..', 'notes.txt'), 'one');
+  await waitUntil('the pass hangs', () => plan.fired.length === 1);
+  await attempt.finish(false);
+  expect(await names()).toEqual([`${BUNDLE}notes.txt`]);
+  expect(shipper.failures).toEqual({});
+});
+
+test('the end of a task takes the place of a transcript that hangs, which counts as no failure (P-33)', async () => {
   const hanging = new FaultPlan({ fault: { kind: 'delay', delayMs: 60_000 }, on: 'create', count: 1 });
   const { path, snapshots, attempt, shipper, plan, transcript } = await scene(NEVER_MS, hanging);
   await writeFile(path, '"one"\n');
