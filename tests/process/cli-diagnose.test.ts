@@ -1,5 +1,4 @@
 /** `skein diagnose` on daemons that run, hang, and are dead. */
-import { readFileSync, readdirSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -33,26 +32,8 @@ beforeAll(async () => {
   const at = ['--address', address, '--token-file', dir('head/token'), '--actors', '1'];
   await Promise.all([daemon('n1', [...at, '--node-name', 'n1']), daemon('n2', [...at, '--node-name', 'n2'])]);
 });
-/** SQL executors in the middle of a statement notice the death of their node only when that ends. */
-const executors = new Set<number>();
-function noteExecutors(): void {
-  for (const { child } of daemons) {
-    for (const thread of readdirSync(`/proc/${child.pid}/task`)) {
-      const pids = readFileSync(`/proc/${child.pid}/task/${thread}/children`, 'utf8');
-      for (const pid of pids.split(' ').filter(Boolean)) executors.add(Number(pid));
-    }
-  }
-}
-
 afterAll(async () => {
   for (const { child } of daemons) child.kill('SIGKILL');
-  for (const pid of executors) {
-    try {
-      process.kill(pid, 'SIGKILL');
-    } catch {
-      // It has ended.
-    }
-  }
   await Promise.all(daemons.map(({ end }) => end));
   await rm(home, { recursive: true, force: true });
 });
@@ -88,7 +69,6 @@ describe('a diagnosis of a cluster', () => {
       20_000,
       100,
     );
-    noteExecutors();
     const { report } = seen;
     expect(report).toMatch(/^n1: connected, boot \S+, data dir \S+$/m);
     expect(report).toMatch(/=== queue: ok\n0 waiting, 2 handed out and not begun, 2 running; open at n\d, n\d/);
