@@ -1,8 +1,6 @@
 /** What a person types for `skein resubmit`; what it does is in `actions/resubmit.ts`. */
-import { CLUSTER_FLAGS } from '../cluster-flags.ts';
+import { AGAIN_FLAGS } from '../again-flags.ts';
 import type { Command } from '../command.ts';
-import { SECRET_FLAGS } from '../secret-flags.ts';
-import * as shared from '../shared-flags.ts';
 
 export const resubmit: Command = {
   name: 'resubmit',
@@ -10,20 +8,7 @@ export const resubmit: Command = {
   positionals: [{ name: 'run', describe: 'its id, as submit printed it and list shows it' }],
   flags: {
     reason: { value: 'TEXT', describe: 'why, for the record of the attempt', default: 'ids without a good row' },
-    store: shared.STORE,
-    dataset: { ...shared.DATASET, default: 'that of the submit' },
-    'cache-root': { ...shared.CACHE_ROOT, default: 'that of the submit' },
-    'reference-root': { ...shared.REFERENCE_ROOT, default: 'that of the submit' },
-    'accept-reference': shared.ACCEPT_REFERENCE,
-    out: shared.OUT,
-    actors: { ...shared.ACTORS, default: 'those of the submit' },
-    grace: { ...shared.GRACE, default: 'that of the submit' },
-    ...CLUSTER_FLAGS,
-    ...SECRET_FLAGS,
-    detach: { describe: 'with a head elsewhere: leave the run to it' },
-    'log-file': shared.LOG_FILE,
-    quiet: shared.QUIET,
-    json: shared.JSON_FLAG,
+    ...AGAIN_FLAGS,
   },
   examples: [
     ['skein resubmit 20261124t1012-encode-slayer-90e564', 'its errors once more, then fetch; exit 0 if there are none'],
