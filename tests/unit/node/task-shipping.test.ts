@@ -6,7 +6,6 @@ import { expect, test } from 'vitest';
 
 import { blankRow } from '../../../src/frameworks/error-row.ts';
 import { SkeinError } from '../../../src/kernel/errors.ts';
-import { DEFAULT_MODEL_SETTINGS } from '../../../src/frameworks/framework.ts';
 import { createLogger } from '../../../src/kernel/log.ts';
 import { Shipper } from '../../../src/node/shipper.ts';
 import { Snapshots } from '../../../src/node/snapshots.ts';
@@ -16,6 +15,7 @@ import { UploadBack } from '../../../src/node/upload-back.ts';
 import { createMemoryStore } from '../../../src/store/memory.ts';
 import { reference, tempDir, writeTree } from '../../helpers/shards.ts';
 import { taskOf } from '../../helpers/task-of.ts';
+import { encodeSettings } from '../../helpers/run-settings.ts';
 
 type Shipped = Parameters<UploadBack['task']>[0];
 
@@ -47,21 +47,7 @@ async function ship(refused = /^$/) {
     log,
     signal: new AbortController().signal,
     placeOf: () => ({ ...place, reference: { kind: 'build', epoch: 0 } }),
-    settings: {
-      framework: {
-        ...DEFAULT_MODEL_SETTINGS,
-        framework: 'encode',
-        queryMode: 'slayer',
-        mode: 'a-interact',
-        slayerSetup: 'on-the-fly',
-        encoder: 'rules',
-        sqlTimeoutMs: 1_000,
-      },
-      databases: ['shop'],
-      taskCount: 1,
-      actorBlockTimeoutMs: 0,
-      snapshotEveryMs: 0,
-    },
+    settings: encodeSettings(['shop']),
   });
   const ends: TaskEnd[] = [];
   const ended = (_: unknown, end: TaskEnd): void => void ends.push(end);

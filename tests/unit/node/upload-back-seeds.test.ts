@@ -3,7 +3,6 @@ import { join } from 'node:path';
 
 import { expect, test } from 'vitest';
 
-import { DEFAULT_MODEL_SETTINGS } from '../../../src/frameworks/framework.ts';
 import { createLogger } from '../../../src/kernel/log.ts';
 import { Shipper } from '../../../src/node/shipper.ts';
 import { UploadBack } from '../../../src/node/upload-back.ts';
@@ -11,6 +10,7 @@ import { shardsPrefix } from '../../../src/store/layout.ts';
 import { createMemoryStore } from '../../../src/store/memory.ts';
 import { reference, tempDir, writeTree } from '../../helpers/shards.ts';
 import { namesIn } from '../../helpers/store-fixtures.ts';
+import { encodeSettings } from '../../helpers/run-settings.ts';
 
 test('what a peer built on the same disk is shipped, what the bucket seeded is not, whoever came first (S-08, Codex r3, Q-12)', async () => {
   await using temp = await tempDir();
@@ -33,21 +33,7 @@ test('what a peer built on the same disk is shipped, what the bucket seeded is n
       referenceRoot: temp.dir,
       reference: { kind: 'build', epoch: 0 },
     }),
-    settings: {
-      framework: {
-        ...DEFAULT_MODEL_SETTINGS,
-        framework: 'encode',
-        queryMode: 'slayer',
-        mode: 'a-interact',
-        slayerSetup: 'on-the-fly',
-        encoder: 'rules',
-        sqlTimeoutMs: 1_000,
-      },
-      databases: ['shop', 'zoo'],
-      taskCount: 2,
-      actorBlockTimeoutMs: 0,
-      snapshotEveryMs: 0,
-    },
+    settings: encodeSettings(['shop', 'zoo']),
   });
   expect(await uploadBack.flush()).toBe(true);
   const shipped = (await namesIn(store, shardsPrefix('r1'))).filter((name) => name.endsWith('_upload_complete'));

@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 
 import { SkeinError } from '../../../src/kernel/errors.ts';
-import { DEFAULT_MODEL_SETTINGS } from '../../../src/frameworks/framework.ts';
 import { createLogger } from '../../../src/kernel/log.ts';
 import { Shipper } from '../../../src/node/shipper.ts';
 import { UploadBack } from '../../../src/node/upload-back.ts';
@@ -17,6 +16,7 @@ import { FaultPlan, withFaults } from '../../../src/store/faults.ts';
 import { taskOf } from '../../helpers/task-of.ts';
 import { reference, tempDir, writeTree } from '../../helpers/shards.ts';
 import { namesIn } from '../../helpers/store-fixtures.ts';
+import { encodeSettings } from '../../helpers/run-settings.ts';
 
 /** A store that takes no shard before the `refusals`-th try of it is over. */
 function reluctant(store: ObjectStore, refusals: number): ObjectStore {
@@ -51,21 +51,7 @@ async function openUploadBack(store: ObjectStore, referenceRoot: string, more: o
       referenceRoot,
       reference: { kind: 'build', epoch: 0 },
     }),
-    settings: {
-      framework: {
-        ...DEFAULT_MODEL_SETTINGS,
-        framework: 'encode',
-        queryMode: 'slayer',
-        mode: 'a-interact',
-        slayerSetup: 'on-the-fly',
-        encoder: 'rules',
-        sqlTimeoutMs: 1_000,
-      },
-      databases: ['shop'],
-      taskCount: 1,
-      actorBlockTimeoutMs: 0,
-      snapshotEveryMs: 0,
-    },
+    settings: encodeSettings(['shop']),
     ...more,
   });
 }
