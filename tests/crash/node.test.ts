@@ -114,6 +114,13 @@ describe('a node that is killed', () => {
     its(signal, `${point} was reached`).toBe('SIGKILL');
     const before = await rowsOf(store);
     const shipped = await wholeShards(store);
+    // A node that died before its first actor has no such folder.
+    const lives = (): Promise<string[]> => readdir(join(at.dataDir, 'work')).catch(() => []);
+    const isGone = async (names: readonly string[]): Promise<boolean> => {
+      const now = await lives();
+      return !names.some((name) => now.includes(name));
+    };
+    const dead = await lives();
 
     await using successor = await startDataDirNode({ ...at, security: head.security, store });
     await waitUntil('the successor has joined', () => head.of('inventory', 'one').length === 2, 30_000);
@@ -172,14 +179,13 @@ describe('a node that is killed', () => {
       ).toBe(true);
     }
     its(successor.held).toEqual([]);
-    // Its own, and none of the life before it.
-    await waitUntil(
-      'what was left is shipped',
-      async () => (await readdir(join(at.dataDir, 'work'))).length <= 1,
-      30_000,
-    );
+    await waitUntil('what the dead life left is cleared away', () => isGone(dead), 30_000);
+    // A reference may be stored and not yet acknowledged when the successor stops: then it leaves that to the next.
+    const left = await lives();
     await successor[Symbol.asyncDispose]();
-    its(await readdir(join(at.dataDir, 'work')), 'nothing is owed any more').toEqual([]);
+    await using last = await startDataDirNode({ ...at, security: head.security, store });
+    await waitUntil('nothing is owed any more', () => isGone(left), 30_000);
+    its(last.held).toEqual([]);
   });
 });
 
