@@ -122,20 +122,23 @@ export class Link implements AsyncDisposable {
     relay(upstream, client, this.#delayMs);
     upstream.on('drain', () => this.#apply(pair));
     client.on('drain', () => this.#apply(pair));
-    client.on('end', () => upstream.end());
-    upstream.on('end', () => client.end());
+    // A paused socket still tells of its end when no bytes lie before it.
+    client.on('end', () => (this.#isCut('up') ? this.#over(pair) : upstream.end()));
+    upstream.on('end', () => (this.#isCut('down') ? this.#over(pair) : client.end()));
     this.#apply(pair);
   }
 
   /** Lets bytes flow as the cut says; what is still to be written holds its reader back. */
   #apply({ client, upstream }: Pair): void {
     if (!upstream) return;
-    const isUpCut = this.#cut === 'both' || this.#cut === 'up';
-    const isDownCut = this.#cut === 'both' || this.#cut === 'down';
-    if (isUpCut || upstream.writableNeedDrain) client.pause();
+    if (this.#isCut('up') || upstream.writableNeedDrain) client.pause();
     else client.resume();
-    if (isDownCut || client.writableNeedDrain) upstream.pause();
+    if (this.#isCut('down') || client.writableNeedDrain) upstream.pause();
     else upstream.resume();
+  }
+
+  #isCut(direction: 'up' | 'down'): boolean {
+    return this.#cut === 'both' || this.#cut === direction;
   }
 
   #over(pair: Pair): void {
