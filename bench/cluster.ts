@@ -237,7 +237,7 @@ async function deathRows(): Promise<BenchRow[]> {
       `max ${Math.max(...rowMs).toFixed(0)} of ${rowMs.length}`,
     ),
     atMost('SIGKILL of a node → known at the head', 'ms', median(killMs), 8_000),
-    atMost('a node without power → known at the head', 's', median(powerMs), 8, 'keepalive of 5 + 3 s'),
+    atMost('a node without power → known at the head', 's', median(powerMs), 8, 'keepalive of 4.5 + 2.5 s'),
   ];
 }
 
